@@ -1,0 +1,112 @@
+"""Composing with Hydra: where the YAML lies, what the root holds, and errors in one line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from exp import __file__ as package_file
+from exp.config import GROUPS, SECTIONS, ConfigError
+from exp.config.options import fields, nearest
+from exp.config.resolve import Resolved, resolve, unset
+from exp.config.run import Axes
+
+YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer")
+"""Groups in the order in which they are shown."""
+
+
+def conf_dir() -> Path:
+    """The YAML that ships with the package, or the checkout's own."""
+    package = Path(package_file).parent
+    shipped = package / "conf"
+    return shipped if shipped.is_dir() else package.parents[1] / "conf"
+
+
+def root() -> dict[str, Any]:
+    """The options at top level, none of them set but those every run has."""
+    nodes = {section: unset(schema) for section, schema in SECTIONS.items()}
+    return {"seed": 0, "ckpt": None, "when": {}, **unset(Axes), **nodes}
+
+
+def register() -> None:
+    """Makes the schema known to Hydra: the root and one node a choice."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    store.store(group="schema", name="root", package="_global_", node=root())
+    for group, known in GROUPS.items():
+        for name, schema in known.items():
+            store.store(group=f"schema/{group}", name=name, node={"name": name, **unset(schema)})
+
+
+def version_base() -> str | None:
+    """Hydra 1.3 wants it said, 1.4 warns when it is."""
+    import hydra
+
+    return "1.3" if hydra.__version__ < "1.4" else None
+
+
+def composed(overrides: list[str]) -> dict[str, Any]:
+    """The configuration as a plain dictionary, composed outside Hydra's own application.
+
+    Raises:
+        ConfigError: An override names nothing or is not well-formed.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    register()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base=version_base()):
+            plain = OmegaConf.to_container(compose("config", overrides), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(in_one_line(error)) from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def resolved(overrides: list[str]) -> Resolved:
+    """The cell that the overrides describe.
+
+    Raises:
+        ConfigError: See ``composed`` and ``resolve``.
+    """
+    return resolve(composed(overrides), overrides)
+
+
+def in_one_line(error: BaseException) -> str:
+    """What Hydra or OmegaConf found wrong: what, where, and the nearest right spelling."""
+    cause = error.__cause__ or error
+    text = str(error)
+    key = getattr(cause, "full_key", None)
+    if key and "not in struct" in str(cause):
+        return f"{key}: no such option{_nearest_option(key)}"
+    missing = re.search(r"Could not find '([^']+)'", text)
+    if missing:
+        group, _, choice = missing[1].rpartition("/")
+        options = [line.strip() for line in text.split("Available options in")[-1].splitlines()[1:] if "\t" in line]
+        if group == "task_recipe":
+            return f"recipe={choice.rpartition('_')[2]}: not a recipe of this task; it has {_recipes(choice)}"
+        return f"{group}={choice}: no such choice; there are {', '.join(options)}{nearest(choice, options)}"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return f"{unknown[1]}: no such option{_nearest_option(unknown[1])}"
+    return " ".join(line.strip() for line in text.splitlines()[:2] if line.strip())
+
+
+def _recipes(choice: str) -> str:
+    task = choice.rpartition("_")[0]
+    return ", ".join(sorted(path.stem.rpartition("_")[2] for path in conf_dir().glob(f"task_recipe/{task}_*.yaml")))
+
+
+def _nearest_option(key: str) -> str:
+    part = key.partition(".")[0]
+    dotted = [
+        f"{group}.{name}" for group, known in GROUPS.items() for schema in known.values() for name in fields(schema)
+    ] + [f"{section}.{name}" for section, schema in SECTIONS.items() for name in fields(schema)]
+    if "." not in key:
+        return nearest(key, [*YAML_GROUPS, *root(), "hydra"]) or nearest(
+            key, [name.partition(".")[2] for name in dotted]
+        )
+    return nearest(key, [name for name in dotted if name.startswith(part + ".")]) or nearest(key, dotted)

@@ -1,0 +1,232 @@
+"""Batches of an image set on a device: exact, resumable, the same on one device or many.
+
+There are no worker processes and no sampler. The pixels lie as uint8 where they are used, a batch is one gather, and
+all randomness of a batch follows from (seed, epoch, index) alone, so an epoch can be entered anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from exp.data.augment import Augment
+from exp.data.source import Split
+
+_RESIDENT_SHARE = 0.2  # of a GPU's free memory that a set may take
+
+
+@dataclass
+class Batch:
+    """One rank's share of one micro-batch.
+
+    Attributes:
+        images: (n, C, H, W) on the device; uint8 without an augmentation, else float32.
+        labels: int64 (n,) on the device.
+        weight: factor for the mean loss of this share, see `Batches`.
+        size: samples of the micro-batch over all ranks.
+        index: the micro-batch's place in the epoch.
+    """
+
+    images: Tensor
+    labels: Tensor
+    weight: float
+    size: int
+    index: int
+
+
+class Batches:
+    """Iterates over one epoch of a split.
+
+    `batch_size` is the number of samples of one optimizer step, however many devices and micro-batches share them.
+    The N samples of an epoch are cut into ceil(N / batch_size) global batches, each of those into `accumulate`
+    micro-batches, each of those into `world_size` contiguous rank shares. Every cut is balanced (parts differ by at
+    most one sample), so there is no tiny last batch, nothing is dropped, nothing comes twice.
+
+    A trainer divides each loss by `accumulate` and averages gradients over ranks. With
+    `weight = n * world_size * accumulate / N_global` (n samples in this share, N_global in the global batch), the sum
+    over ranks and micro-batches of `weight * mean loss / (world_size * accumulate)` is exactly the mean over the
+    global batch, also where shares differ in size.
+
+    The order is a permutation by (seed, epoch), or the split's own. Random changes are drawn for the whole micro-batch
+    by (seed, epoch, index) and cut like the samples.
+
+    Args:
+        split: the samples.
+        batch_size: samples of an optimizer step.
+        shuffle: whether each epoch has its own random order.
+        seed: any integer.
+        device: where batches go.
+        rank: number of this process.
+        world_size: how many processes share each micro-batch.
+        accumulate: micro-batches of an optimizer step.
+        augment: changes and normalisation; None leaves uint8. Give it for a test part too (only normalising, or with
+            the random flip that some publications leave in their test).
+        resident: whether the whole set is kept on the device (copied from a memory map where it is one); None decides:
+            an ordinary array on the CPU is used in place, a GPU takes the set if it fits in a fifth of the free
+            memory. Otherwise each batch is read from the array, one batch ahead in a thread.
+
+    Raises:
+        ValueError: if a number is out of range, or a share of a micro-batch could be empty.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        device: torch.device | str,
+        rank: int = 0,
+        world_size: int = 1,
+        accumulate: int = 1,
+        augment: Augment | None = None,
+        resident: bool | None = None,
+    ) -> None:
+        for name, value in (("batch_size", batch_size), ("world_size", world_size), ("accumulate", accumulate)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} is not one of {world_size}")
+        if not len(split):
+            raise ValueError("the split has no samples")
+        self._steps = -(-len(split) // batch_size)
+        smallest = len(split) // self._steps // accumulate
+        if smallest < world_size:
+            raise ValueError(
+                f"{len(split)} samples in batches of {batch_size}, {accumulate} micro-batches each, leave "
+                f"{smallest} for {world_size} devices; use a larger batch_size, fewer devices or less accumulate"
+            )
+        self._split = split
+        self._shuffle = shuffle
+        self._seed = seed
+        self._device = torch.device(device)
+        self._rank = rank
+        self._world = world_size
+        self._accumulate = accumulate
+        self._augment = augment
+        self._labels = torch.from_numpy(np.array(split.labels)).to(self._device)
+        self._images = _resident(split.images, self._device, resident)
+        self._epoch = 0
+        self._start = 0
+
+    def __len__(self) -> int:
+        """Micro-batches of a whole epoch, wherever the position is."""
+        return self._steps * self._accumulate
+
+    @property
+    def resident(self) -> bool:
+        """Whether the whole set lies on the device."""
+        return self._images is not None
+
+    def set_position(self, epoch: int, start: int = 0) -> None:
+        """Makes the next `iter()` begin at micro-batch `start` of `epoch`.
+
+        The start serves that one `iter()`; later ones begin at 0 of the same epoch until this is called again.
+
+        Raises:
+            ValueError: if there is no such place (start may be the length: nothing is left then).
+        """
+        if epoch < 0 or not 0 <= start <= len(self):
+            raise ValueError(f"epoch {epoch}, micro-batch {start} is not in epochs of {len(self)} micro-batches")
+        self._epoch = epoch
+        self._start = start
+
+    def __iter__(self) -> Iterator[Batch]:
+        # The position is taken now, not at the first next().
+        epoch, start, self._start = self._epoch, self._start, 0
+        order = self._order(epoch)
+        return self._from_device(order, epoch, start) if self.resident else self._from_host(order, epoch, start)
+
+    def _order(self, epoch: int) -> Tensor:
+        if not self._shuffle:
+            return torch.arange(len(self._split))
+        return torch.randperm(len(self._split), generator=_generator("order", self._seed, epoch))
+
+    def _from_device(self, order: Tensor, epoch: int, start: int) -> Iterator[Batch]:
+        assert self._images is not None
+        order = order.to(self._device)
+        for index in range(start, len(self)):
+            first, last = self._share(index)
+            rows = order[first:last]
+            yield self._batch(self._images.index_select(0, rows), self._labels[rows], epoch, index)
+
+    def _from_host(self, order: Tensor, epoch: int, start: int) -> Iterator[Batch]:
+        numbers = order.numpy()
+
+        def read(index: int) -> tuple[Tensor, np.ndarray]:
+            first, last = self._share(index)
+            rows = numbers[first:last]
+            return self._read(rows), rows
+
+        with ThreadPoolExecutor(1, thread_name_prefix="exp-read") as reader:
+            ahead = reader.submit(read, start) if start < len(self) else None
+            for index in range(start, len(self)):
+                assert ahead is not None
+                pixels, rows = ahead.result()
+                ahead = reader.submit(read, index + 1) if index + 1 < len(self) else None
+                images = pixels.to(self._device, non_blocking=True)
+                labels = self._labels[torch.from_numpy(rows).to(self._device)]
+                yield self._batch(images, labels, epoch, index)
+
+    def _read(self, rows: np.ndarray) -> Tensor:
+        """Rows of the array -> uint8 (n, C, H, W) in host memory, pinned for a GPU."""
+        images = self._split.images
+        out = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, pin_memory=self._device.type == "cuda")
+        target = out.numpy()
+        for place in np.argsort(rows):  # in the file's order, which a disk likes
+            target[place] = images[rows[place]]
+        return out
+
+    def _batch(self, images: Tensor, labels: Tensor, epoch: int, index: int) -> Batch:
+        (low, high), (first, last) = self._micro(index), self._share(index)
+        if self._augment is not None:
+            draws = self._augment.draw(high - low, _generator("augment", self._seed, epoch, index))
+            images = self._augment.apply(images, [numbers[first - low : last - low] for numbers in draws])
+        whole = _cut(len(self._split), self._steps, index // self._accumulate)
+        weight = (last - first) * self._world * self._accumulate / (whole[1] - whole[0])
+        return Batch(images, labels, weight, high - low, index)
+
+    def _micro(self, index: int) -> tuple[int, int]:
+        """Places in the epoch's order of a micro-batch: first, and one past the last."""
+        step, part = divmod(index, self._accumulate)
+        low, high = _cut(len(self._split), self._steps, step)
+        first, last = _cut(high - low, self._accumulate, part)
+        return low + first, low + last
+
+    def _share(self, index: int) -> tuple[int, int]:
+        """Places in the epoch's order of this rank's share of a micro-batch."""
+        low, high = self._micro(index)
+        first, last = _cut(high - low, self._world, self._rank)
+        return low + first, low + last
+
+
+def _cut(total: int, parts: int, part: int) -> tuple[int, int]:
+    """First place and one past the last of one of `parts` balanced parts of 0..total."""
+    return total * part // parts, total * (part + 1) // parts
+
+
+def _generator(*key: str | int) -> torch.Generator:
+    """A CPU generator whose stream follows from the key alone, in any process (unlike Python's `hash`)."""
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _resident(images: np.ndarray, device: torch.device, wanted: bool | None) -> Tensor | None:
+    """The whole set on the device, or None where it is to be read batch by batch."""
+    if wanted is None:
+        if device.type == "cuda":
+            wanted = images.nbytes <= _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+        else:
+            wanted = not isinstance(images, np.memmap)
+    if not wanted:
+        return None
+    # torch warns of memory it may not write; such an array, and a map that is to be resident, is copied.
+    usable = images.flags.writeable and images.flags.c_contiguous and not isinstance(images, np.memmap)
+    return torch.from_numpy(images if usable else np.array(images, order="C")).to(device)

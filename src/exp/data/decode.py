@@ -1,0 +1,96 @@
+"""One image file to one uint8 array of a fixed size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from exp.data.source import DataError, unreadable
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+_JPEG = b"\xff\xd8"
+_JPEG_END = b"\xff\xd9"
+_PNG = b"\x89PNG"
+_PNG_END = b"IEND\xaeB`\x82"
+
+
+def read_image(path: Path, size: int) -> np.ndarray:
+    """Reads an image, resizes its short side to `size` and cuts out the centre square.
+
+    Grey images get three equal channels, transparency is dropped, a camera's rotation note is ignored (as PIL does).
+    Large JPEGs are decoded at a half, a quarter or an eighth where that still covers `size`.
+
+    Args:
+        path: the file.
+        size: side of the result in pixels.
+
+    Returns:
+        uint8 (3, size, size), RGB.
+
+    Raises:
+        DataError: if the file cannot be read, or is damaged or truncated.
+    """
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    flags = cv2.IMREAD_COLOR
+    if data.startswith(_JPEG):
+        header = _jpeg_header(data)
+        if header is not None:
+            height, width, scan = header
+            # OpenCV fills the rest of a truncated JPEG with grey and only prints a warning.
+            if data.find(_JPEG_END, scan) < 0:
+                raise DataError(f"{path}: truncated JPEG; get the file again or remove it")
+            flags = _reduced(min(height, width), size)
+    elif data.startswith(_PNG) and _PNG_END not in data:
+        raise DataError(f"{path}: truncated PNG; get the file again or remove it")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise DataError(f"{path}: not a readable image; get the file again or remove it")
+    return np.ascontiguousarray(_square(image, size)[:, :, ::-1].transpose(2, 0, 1))
+
+
+def _square(image: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (H, W, 3) -> (size, size, 3): short side resized, centre cut out."""
+    import cv2
+
+    height, width = image.shape[:2]
+    short = min(height, width)
+    if short != size:
+        height, width = round(height * size / short), round(width * size / short)
+        how = cv2.INTER_AREA if short > size else cv2.INTER_LINEAR
+        image = cv2.resize(image, (width, height), interpolation=how)
+    top, left = (height - size) // 2, (width - size) // 2
+    return image[top : top + size, left : left + size]
+
+
+def _reduced(short: int, size: int) -> int:
+    """OpenCV's flag for the strongest reduction that leaves the short side at least `size`."""
+    import cv2
+
+    steps = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
+    return next((flag for factor, flag in steps if short // factor >= size), cv2.IMREAD_COLOR)
+
+
+def _jpeg_header(data: bytes) -> tuple[int, int, int] | None:
+    """Height, width and the place of the first scan of a JPEG, or None where its segments are not as usual."""
+    height = width = 0
+    at = len(_JPEG)
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        if marker == 0xDA:  # the scan starts
+            return (height, width, at) if height and width else None
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame header, of whatever coding
+            height, width = int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None

@@ -1,0 +1,135 @@
+"""What a data set is to the rest of `exp`, and how its folder is found.
+
+Everything here is torch-free: a sweep is planned (sets checked, fingerprinted, classes counted) before any process
+needs torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+ROOT_VARIABLE = "EXP_DATA"
+
+
+class DataError(Exception):
+    """A data set is missing or damaged; the message is one line: what, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part (train, val or test) of an image data set.
+
+    Attributes:
+        images: uint8 (N, C, H, W), pixels 0..255; an ordinary array or a memory map.
+        labels: int64 (N,), class numbers.
+
+    Raises:
+        ValueError: where shapes, types or lengths are others.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+            raise ValueError(f"images must be uint8 (N, C, H, W), not {self.images.dtype} {self.images.shape}")
+        if self.labels.ndim != 1 or self.labels.dtype != np.int64:
+            raise ValueError(f"labels must be int64 (N,), not {self.labels.dtype} {self.labels.shape}")
+        if len(self.images) != len(self.labels):
+            raise ValueError(f"{len(self.images)} images but {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def unreadable(path: Path | str, error: OSError) -> DataError:
+    """The DataError for a file or folder that the system does not let us read."""
+    return DataError(f"{path}: cannot be read ({error.strerror})")
+
+
+class Source(Protocol):
+    """What each data set class meets. Constructors take keyword-only plain options and touch no file."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; for fixed sets known without the data."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image, known without the data."""
+        ...
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names in the order of the class numbers, or None where the set has none."""
+        ...
+
+    def check(self) -> str:
+        """Looks at the files, cheaply.
+
+        Returns:
+            The set's fingerprint, 16 hex digits. It depends on the data alone, not on options such as a split.
+
+        Raises:
+            DataError: if files are missing or visibly damaged.
+        """
+        ...
+
+    def load(self) -> dict[str, Split]:
+        """Reads the set.
+
+        Returns:
+            The parts "train", "val" (absent where no validation part was asked for) and "test".
+
+        Raises:
+            DataError: if files are missing or damaged.
+        """
+        ...
+
+
+def find_root(root: str | None, wanted: Sequence[str], name: str, where_to_get: str) -> Path:
+    """Finds the folder of a data set as its publisher lays it out.
+
+    Args:
+        root: a folder, or None for the one named by the environment variable EXP_DATA.
+        wanted: what must lie there, as `folder/file` with the publisher's folder in front (`root` may then be that
+            folder, under any name, or its parent), or bare names that must lie in `root` itself.
+        name: the data set's name, for messages.
+        where_to_get: where the set can be had, for messages.
+
+    Returns:
+        The folder in which the wanted files lie (the publisher's own folder where there is one).
+
+    Raises:
+        DataError: if no folder was given, or it lacks a wanted file.
+    """
+    given = root if root is not None else os.environ.get(ROOT_VARIABLE)
+    if not given:
+        raise DataError(
+            f"{name}: no data folder given; set data.root or {ROOT_VARIABLE} to the folder that holds "
+            f"{', '.join(wanted)} (from {where_to_get})"
+        )
+    base = Path(given).expanduser()
+    if not base.is_dir():
+        said = "data.root" if root is not None else ROOT_VARIABLE
+        raise DataError(f"{name}: {said} is {base}, which is no folder; the set comes from {where_to_get}")
+    folder, _, _ = wanted[0].rpartition("/")
+    files = [entry.rpartition("/")[2] for entry in wanted]
+    candidates = [base / folder, base] if folder else [base]
+    missing = [[file for file in files if not (place / file).exists()] for place in candidates]
+    for place, lacking in zip(candidates, missing, strict=True):
+        if not lacking:
+            return place
+    place, lacking = min(zip(candidates, missing, strict=True), key=lambda pair: len(pair[1]))
+    if len(lacking) < len(files):
+        raise DataError(f"{name}: {place} lacks {', '.join(lacking)}; the whole set comes from {where_to_get}")
+    archives = sorted(path.name for path in base.glob(f"{folder}*.tar*")) if folder else []
+    hint = f"unpack {archives[0]} there" if archives else f"get the set from {where_to_get}"
+    raise DataError(f"{name}: found no {', '.join(wanted)} in {base}; {hint}")

@@ -1,0 +1,165 @@
+"""Reads the pickles of public data sets without running what they ask for.
+
+A pickle is a program: loading a stranger's file with `pickle.load` can run anything. Here the only names a file may
+call are the few that plain containers and uint8 arrays need, and each stands for an inert object of ours that builds
+the value itself; numpy's own reconstruction is never called.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exp.data.source import DataError, unreadable
+
+# What a damaged file makes the unpickler raise (its documentation names some of them and says there are others).
+_DAMAGE = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    MemoryError,
+)
+
+
+class _Refused(Exception):
+    """The file asks for something that no data set needs."""
+
+
+class _Inert:
+    """A thing a pickle may name; it has no attributes and takes none, so a file can change nothing about it."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> None:
+        raise _Refused(f"a state for {type(self).__name__[1:].lower()}")
+
+
+class _NdarrayClass(_Inert):
+    """Stands for the name `numpy.ndarray`, which is only ever passed on to `_reconstruct`."""
+
+    __slots__ = ()
+
+
+class _Uint8(_Inert):
+    """Stands for a `numpy.dtype` instance; its state (byte order and the like) says nothing for one byte."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+class _DtypeClass(_Inert):
+    """Stands for `numpy.dtype`."""
+
+    __slots__ = ()
+
+    def __call__(self, code: object, *_flags: object) -> _Uint8:
+        if code not in ("u1", b"u1", "|u1", b"|u1"):
+            raise _Refused(f"an array of type {code!r}")
+        return _Uint8()
+
+
+class _Array:
+    """Stands for an array under construction; becomes a read-only uint8 array."""
+
+    __slots__ = ("value",)
+
+    value: np.ndarray
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) != 5 or not isinstance(state[2], _Uint8):
+            raise _Refused("an array that is not uint8")
+        _, shape, _, column_major, data = state
+        if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+            raise ValueError(f"array shape {shape!r}")
+        if not isinstance(data, bytes) or len(data) != math.prod(shape):
+            raise ValueError(f"array bytes do not fill the shape {shape}")
+        self.value = np.frombuffer(data, np.uint8).reshape(shape, order="F" if column_major else "C")
+
+
+class _Reconstruct(_Inert):
+    """Stands for `numpy.core.multiarray._reconstruct`."""
+
+    __slots__ = ()
+
+    def __call__(self, kind: object, shape: object, code: object) -> _Array:
+        if not isinstance(kind, _NdarrayClass):
+            raise _Refused("an array of a class of its own")
+        return _Array()
+
+
+class _Encode(_Inert):
+    """Stands for `_codecs.encode`, by which Python 3 writes bytes at protocol 2."""
+
+    __slots__ = ()
+
+    def __call__(self, text: object, codec: object = "utf-8") -> bytes:
+        if not isinstance(text, str) or codec not in ("latin1", "latin-1", b"latin1"):
+            raise _Refused(f"encoding by {codec!r}")
+        return text.encode("latin1")
+
+
+_ALLOWED: dict[tuple[str, str], _Inert] = {
+    ("numpy", "ndarray"): _NdarrayClass(),
+    ("numpy", "dtype"): _DtypeClass(),
+    ("numpy.core.multiarray", "_reconstruct"): _Reconstruct(),
+    ("numpy._core.multiarray", "_reconstruct"): _Reconstruct(),
+    ("_codecs", "encode"): _Encode(),
+}
+
+
+class _Reader(pickle.Unpickler):
+    """An unpickler that knows the names above and no others."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        try:
+            return _ALLOWED[module_name, global_name]
+        except KeyError:
+            raise _Refused(f"{module_name}.{global_name}") from None
+
+    def persistent_load(self, pid: Any, /) -> Any:
+        raise _Refused("an object kept outside the file")
+
+
+def read_pickle(path: Path) -> dict[str, Any]:
+    """Reads a pickled dictionary of plain values and uint8 arrays.
+
+    Args:
+        path: the file. Both the publishers' Python 2 pickles and re-made Python 3 ones are read.
+
+    Returns:
+        The dictionary, its keys as str. Strings of Python 2 stay bytes; arrays are uint8 and read-only.
+
+    Raises:
+        DataError: if the file cannot be read, is damaged or truncated, or asks for anything but plain values; nothing
+            the file names has been run then.
+    """
+    try:
+        with path.open("rb") as file:
+            found = _Reader(file, encoding="bytes").load()
+    except _Refused as error:
+        raise DataError(f"{path}: refused, the pickle asks for {error}; get the publisher's own file") from None
+    except _DAMAGE as error:
+        raise DataError(f"{path}: damaged or truncated ({error}); get the file again") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: holds a {type(found).__name__}, not a dictionary; get the publisher's own file")
+    try:
+        return {_text(key): value.value if isinstance(value, _Array) else value for key, value in found.items()}
+    except (AttributeError, UnicodeDecodeError):
+        raise DataError(f"{path}: damaged (unreadable keys or an unfinished array); get the file again") from None
+
+
+def _text(key: Any) -> str:
+    return key.decode("ascii") if isinstance(key, bytes) else str(key)

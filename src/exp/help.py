@@ -1,0 +1,38 @@
+"""``python -m exp --help``: one screen."""
+
+from exp.config import GROUPS, SECTIONS
+from exp.config.compose import YAML_GROUPS, conf_dir
+
+EXAMPLES = (
+    ("exp", "the default cell: minutes on a laptop, data embedded"),
+    ("exp model=resnet18 att=ca reduction=16", "one cell"),
+    ("exp --multirun att=none,triplet,ca seed=0,1,2", "a grid; again runs only what is missing"),
+    ("exp data=cifar100 data.root=/data recipe=sound", "real data where the publisher's files lie"),
+    ("exp --cfg job att=ca", "what would run, every option with its value"),
+    ("exp.list att", "what can be chosen and each choice's options"),
+    ("exp.diff CELL CELL", "how two cells differ"),
+    ("exp.cost model=resnet50 att=triplet data=imagenet", "parameters, MACs, FLOPs"),
+)
+
+
+def print_help() -> None:
+    """Prints usage, groups and examples."""
+    print("Ablation tables you can run.\n")
+    print("usage: python -m exp [GROUP=CHOICE] [OPTION=VALUE] [GROUP.OPTION=VALUE] ...")
+    print("       python -m exp --multirun KEY=A,B,C ...      (or the console script: exp ...)\n")
+    for group in YAML_GROUPS:
+        print(f"  {group + '=':9}{' '.join(choices_of(group))}")
+    print(
+        f"\n  options in sections: {', '.join(f'{section}.*' for section in SECTIONS)}; any option of a choice also by"
+    )
+    print("  its short name (kernel_size=5), which goes to the part that declares it\n")
+    width = max(len(command) for command, _ in EXAMPLES) + 10
+    for command, meaning in EXAMPLES:
+        print(f"  {'python -m ' + command:{width}}  {meaning}")
+
+
+def choices_of(group: str) -> list[str]:
+    """The choices of a group: the schema's order, then those that are YAML alone."""
+    files = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    ordered = [name for name in GROUPS.get(group, {}) if name in files]
+    return ordered + [name for name in files if name not in ordered]

@@ -1,0 +1,193 @@
+"""Runs one cell in this process, from lock to result; every launcher ends up here."""
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from exp import registry
+from exp.cell import Cell, write_json
+from exp.config.resolve import Resolved
+from exp.lock import Locked
+from exp.machine import cpus
+from exp.provenance import code_in_use, provenance
+
+EXIT_CODES = {"done": 0, "failed": 1, "diverged": 1, "waiting": 130, "running": 1}
+"""Exit code of a process that ran a cell, by the state it left."""
+
+
+def run_cell(
+    resolved: Resolved,
+    *,
+    command: str,
+    threads: int = 0,
+    anew: bool = False,
+    report: Callable[[dict[str, Any]], None] = lambda progress: None,
+) -> str:
+    """Runs a cell unless it is done, goes on where it was stopped, and leaves its result or its traceback.
+
+    Args:
+        resolved: The choices.
+        command: What the user typed, for the record.
+        threads: CPU threads for a cell that starts for the first time; 0 takes all cores.
+        anew: Whether to throw away what the cell has.
+        report: Told of progress.
+
+    Returns:
+        The state it is in now: done, failed, diverged, waiting (interrupted) or running (elsewhere).
+    """
+    cell = Cell(resolved)
+    if cell.result() is not None and not anew:
+        return "done"
+    try:
+        lock = cell.open()
+    except Locked:
+        return "running"
+    try:
+        if cell.result() is not None and not anew:
+            return "done"
+        if anew:
+            cell.clear()
+        return _run_locked(cell, command, threads, lock.held, report)
+    finally:
+        lock.release()
+
+
+def _run_locked(
+    cell: Cell, command: str, threads: int, held: Callable[[], bool], report: Callable[[dict[str, Any]], None]
+) -> str:
+    from exp import train
+    from exp.checkpoint import Interrupted, LockLost
+    from exp.ddp import ALONE, Followers
+    from exp.tasks.base import Diverged
+
+    config = cell.resolved.config
+    before = cell.status()
+    attempt = before.get("attempt", 0) + 1
+    threads = before.get("threads") or config["trainer"]["threads"] or threads or cpus()
+    began = before.get("first_started") or time.time()
+    started = {"attempt": attempt, "first_started": began, "threads": threads}
+    running = started | {"host": os.uname().nodename, "pid": os.getpid()}
+    write_json(
+        cell.path / "config.json",
+        {
+            "key": cell.resolved.key,
+            "slug": cell.resolved.slug,
+            "overrides": list(cell.resolved.overrides),
+            "identity": cell.resolved.identity,
+            "config": config,
+        },
+    )
+    cell.write_status("running", **running)
+
+    def tell(progress: dict[str, Any]) -> None:
+        cell.write_status("running", **running, **{k: v for k, v in progress.items() if k != "epoch_done"})
+        report(progress)
+
+    def fail(state: str, error: str, trace: str) -> str:
+        (cell.path / "error.txt").write_text(trace)
+        cell.write_status(state, **started, error=error)
+        return state
+
+    followers: Followers | None = None
+    rank = ALONE
+    try:
+        fingerprint = registry.source(config["data"]).check()
+        if config["trainer"]["devices"] > 1:
+            followers = Followers(
+                cell.path, config["trainer"]["devices"], lambda message: void(fail("failed", message, message + "\n"))
+            )
+            rank = followers.lead
+        measured = train.run(config, cell.path, rank=rank, threads=threads, held=held, report=tell)
+        if followers:
+            followers.join()
+        _prune(cell, config["cells"]["keep"])
+        (cell.path / "error.txt").unlink(missing_ok=True)
+        cell.write_result(
+            {
+                "task": cell.resolved.task,
+                "key": cell.resolved.key,
+                "slug": cell.resolved.slug,
+                "seed": cell.resolved.seed,
+                "recipe": config["recipe"],
+                "overrides": list(cell.resolved.overrides),
+                "identity": cell.resolved.identity,
+                "config": config,
+                **measured,
+                "attempts": attempt,
+                "disk_bytes": cell.disk_bytes(),
+                "data_fingerprint": fingerprint,
+                "code": code_in_use(),
+                **provenance(command),
+            }
+        )
+        cell.write_status("done", **started)
+        return "done"
+    except Interrupted as stopped:
+        cell.write_status("waiting", **started, note=str(stopped))
+        if followers:
+            followers.join(10)
+        return "waiting"
+    except LockLost:
+        return "running"
+    except Diverged as error:
+        return fail("diverged", str(error), traceback.format_exc())
+    except KeyboardInterrupt:
+        cell.write_status("waiting", **started, note="interrupted at once, nothing saved since the last checkpoint")
+        return "waiting"
+    except Exception as error:
+        return fail(
+            "failed",
+            f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",
+            traceback.format_exc(),
+        )
+    finally:
+        if followers:
+            followers.kill()
+
+
+def void(_: object) -> None:
+    """Drops a value."""
+
+
+def _prune(cell: Cell, keep: str) -> None:
+    for name in ("last", "best"):
+        if name not in keep:
+            (cell.path / f"{name}.ckpt").unlink(missing_ok=True)
+
+
+def disk(path: Path) -> str:
+    """A folder's size for people."""
+    size = float(sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file()))
+    for unit in ("B", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def under_hydra(config: Any) -> str:
+    """The function that Hydra runs: one cell in this process; returns its state and leaves the exit code."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from exp import outcome
+    from exp.config.resolve import resolve
+    from exp.sweep.front import typed_command
+    from exp.track.console import Console
+
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    resolved = resolve({str(key): value for key, value in plain.items()}, HydraConfig.get().overrides.task)
+    registry.source(resolved.config["data"]).check()
+    cell = Cell(resolved)
+    console = Console(cell, typed_command())
+    force, state = resolved.config["sweep"]["force"], cell.status()["state"]
+    anew = force == state or (force == "failed" and state == "diverged")
+    console.begin(anew)
+    state = run_cell(resolved, command=typed_command(), anew=anew, report=console.progress)
+    console.end(state)
+    outcome.code = EXIT_CODES[state]
+    return state

@@ -1,0 +1,148 @@
+"""One process a cell, also across machines that share a file system: a lock file with a heartbeat."""
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+BEAT_SECONDS = 5.0
+STALE_SECONDS = 60.0
+
+
+class Locked(Exception):
+    """Somebody else holds the cell."""
+
+
+def this_host() -> str:
+    """Names the space in which a process id means something: host, boot and process namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()}/{boot}/{space}"
+
+
+def started(pid: int) -> str | None:
+    """When a process of this host started, in clock ticks since boot; None if it is no more."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None if not _exists(pid) else ""
+    return None if stat[0] in "ZX" else stat[19]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class Lock:
+    """Holds a lock file from ``acquire`` to ``release`` and keeps its modification time fresh meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._token = uuid.uuid4().hex
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def acquire(self) -> None:
+        """Takes the lock.
+
+        Raises:
+            Locked: A living process holds it.
+        """
+        while True:
+            record = {"token": self._token, "host": this_host(), "pid": os.getpid(), "started": started(os.getpid())}
+            fresh = self.path.with_name(f"{self.path.name}.{self._token}")
+            fresh.write_text(json.dumps(record))
+            try:
+                os.link(fresh, self.path)
+                break
+            except FileExistsError:
+                holder = holder_of(self.path)
+                if holder is not None and alive(self.path, holder):
+                    raise Locked(f"held by process {holder.get('pid')} on {_short(holder)}") from None
+                self._remove_stale(holder)
+            finally:
+                fresh.unlink()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def held(self) -> bool:
+        """Whether the lock file is still ours."""
+        holder = holder_of(self.path)
+        return holder is not None and holder.get("token") == self._token
+
+    def release(self) -> None:
+        """Gives the lock back if it is still ours."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self.held():
+            self.path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            if not self.held():
+                return
+            os.utime(self.path)
+
+    def _remove_stale(self, judged: dict[str, Any] | None) -> None:
+        """Moves the dead lock away; one that was taken anew in between is put back."""
+        grave = self.path.with_name(f"{self.path.name}.{self._token}.stale")
+        try:
+            os.rename(self.path, grave)
+        except FileNotFoundError:
+            return
+        if judged is not None and (holder_of(grave) or {}).get("token") != judged.get("token"):
+            try:
+                os.link(grave, self.path)
+            except FileExistsError:
+                pass
+        grave.unlink(missing_ok=True)
+
+
+def holder_of(path: Path) -> dict[str, Any] | None:
+    """What the lock file says, None where there is none that can be read."""
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def alive(path: Path, holder: dict[str, Any]) -> bool:
+    """Whether the holder still runs: by its process on this host, by its heartbeat on another."""
+    if holder.get("host") == this_host():
+        return holder.get("started") is not None and started(int(holder["pid"])) == holder["started"]
+    try:
+        age = _file_system_now(path.parent) - path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return age < STALE_SECONDS
+
+
+def _file_system_now(folder: Path) -> float:
+    """The file system's own time, so that clocks of two machines need not agree."""
+    probe = folder / f".clock-{uuid.uuid4().hex}"
+    try:
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
+    except OSError:
+        return time.time()
+    return now
+
+
+def _short(holder: dict[str, Any]) -> str:
+    return str(holder.get("host", "an unknown host")).split("/")[0]

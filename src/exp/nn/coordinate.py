@@ -1,0 +1,170 @@
+"""Coordinate attention: two gates, one an axis, that keep the position along that axis.
+
+Source: Hou, Zhou, Feng, "Coordinate Attention for Efficient Mobile Network Design", CVPR 2021. Own additions: several
+statistics along each axis (planned in 004_19b35580bfaac8c6.txt) and the other two planes in a form whose weights depend on
+neither H nor W.
+
+Means are taken with mean(), never with adaptive pooling: that has no deterministic backward on CUDA and no ONNX form for
+free sizes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from exp.nn.activations import ACTIVATIONS, GATES, make_activation, make_gate
+from exp.nn.checks import acts_only, at_least, plus_set
+from exp.nn.pools import AXIS_POOLS, pool_axis
+
+COORDINATE_AXES = ("hw", "cw", "ch")
+# Kernel of the local mixing that stands in for the 1x1 convolution where the mixed axis is H or W.
+_LOCAL_KERNEL = 7
+# Plane (A, B) and the remaining axis R in the channel role -> axes of (B, C, H, W) as (R, A, B).
+_PLANES = {"hw": (1, 2, 3), "cw": (2, 1, 3), "ch": (3, 1, 2)}
+
+
+class CoordinateGates(nn.Module):
+    """The two gates of coordinate attention on one plane (A, B), mixing over the remaining axis R.
+
+    Profiles: x pooled over B gives (R, A), pooled over A gives (R, B). Both pass one shared mixing convolution over R
+    to a hidden width, BatchNorm and activation, then one convolution each back to R, and the gate.
+
+    On plane hw, R = C and the convolutions are 1x1 with hidden width max(min_channels, C // reduction): the official
+    block with its key names (conv1, bn1, conv_h, conv_w). On cw and ch, R is H or W, whose size the weights must not
+    know: the convolutions run along R with kernel 7, 1 -> min_channels -> 1, shared by all positions of A and B.
+
+    Args:
+        channels: C.
+        plane: hw, cw or ch.
+        reduction: Divisor of C for the hidden width on plane hw.
+        min_channels: Smallest hidden width on plane hw, the hidden width on the others.
+        activation: After BatchNorm.
+        gate: sigmoid, tanh or hard_sigmoid.
+        bias: Of the three convolutions.
+        pools: Ordered '+'-joined set of avg, max, median, l1, l2, concatenated before the shared convolution.
+        where: Name of the block, for error messages.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        plane: str = "hw",
+        reduction: int = 32,
+        min_channels: int = 8,
+        activation: str = "hard_swish",
+        gate: str = "sigmoid",
+        bias: bool = True,
+        pools: str = "avg",
+        where: str = "CoordinateAttention",
+    ) -> None:
+        super().__init__()
+        at_least(where, "reduction", reduction, 1)
+        at_least(where, "min_channels", min_channels, 1)
+        self.plane = plane
+        self.pools = plus_set(where, "pools", pools, AXIS_POOLS)
+        if plane == "hw":
+            width, hidden, kernel = channels, max(min_channels, channels // reduction), 1
+        else:
+            width, hidden, kernel = 1, min_channels, _LOCAL_KERNEL
+        padding = (kernel // 2, 0)
+        self.conv1 = nn.Conv2d(len(self.pools) * width, hidden, (kernel, 1), padding=padding, bias=bias)
+        self.bn1 = nn.BatchNorm2d(hidden)
+        self.act = make_activation(activation, where=where, allowed=ACTIVATIONS)
+        self.conv_h = nn.Conv2d(hidden, width, (kernel, 1), padding=padding, bias=bias)
+        self.conv_w = nn.Conv2d(hidden, width, (kernel, 1), padding=padding, bias=bias)
+        self.gate = make_gate(gate, where=where, allowed=GATES)
+
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the two maps before the gate, each broadcastable to x (B, C, H, W): first along A, then along B."""
+        axis_r, axis_a, axis_b = _PLANES[self.plane]
+        # (n, P, r, a + b): every profile with the mixed axis r before the position.
+        profiles = torch.cat([self._profiles(x, axis_b), self._profiles(x, axis_a)], 3)
+        if self.plane == "hw":
+            mixed = self.conv1(profiles.flatten(1, 2).unsqueeze(3))  # (n, P c, h + w, 1)
+        else:
+            mixed = self.conv1(profiles)
+        hidden = self.act(self.bn1(mixed))
+        position = 2 if self.plane == "hw" else 3
+        size_a = x.shape[axis_a]
+        along_a, along_b = hidden.split([size_a, hidden.shape[position] - size_a], position)
+        out_a, out_b = self.conv_h(along_a), self.conv_w(along_b)
+        if self.plane == "hw":  # (n, c, h, 1) and (n, c, w, 1)
+            return out_a, out_b.transpose(2, 3)
+        out_a, out_b = out_a.squeeze(1), out_b.squeeze(1)  # (n, r, a) and (n, r, b)
+        return self._place(out_a, axis_r, axis_a), self._place(out_b, axis_r, axis_b)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the product of the two gates, (B, C, H, W)."""
+        logit_a, logit_b = self.logits(x)
+        return self.gate(logit_a) * self.gate(logit_b)
+
+    def _profiles(self, x: Tensor, pooled: int) -> Tensor:
+        kept = [axis for axis in (1, 2, 3) if axis != pooled]
+        stacked = torch.stack([pool_axis(x, name, pooled) for name in self.pools], 1)
+        return stacked if kept[0] == _PLANES[self.plane][0] else stacked.transpose(2, 3)
+
+    def _place(self, profile: Tensor, axis_r: int, axis: int) -> Tensor:
+        ordered = profile if axis_r < axis else profile.transpose(1, 2)
+        return ordered.unsqueeze(6 - axis_r - axis)
+
+
+class CoordinateAttention(nn.Module):
+    """Coordinate attention, x (B, C, H, W) -> same shape.
+
+    The defaults are the official block (C -> max(8, C // 32), biases, hard swish, two sigmoids). Its parameters are
+    C m + m + 2 m + 2 (m C + C) with m = max(8, C // reduction).
+
+    Args:
+        channels: C.
+        reduction: Divisor of C for the hidden width; acts on axes "hw" only.
+        min_channels: Smallest hidden width on "hw", the hidden width on "cw" and "ch".
+        activation: After BatchNorm: none, sigmoid, tanh, relu, gelu, leaky_relu (0.01), elu (1), celu (1), hard_swish, silu.
+        gate: sigmoid, tanh or hard_sigmoid, on each of the two maps.
+        bias: Of all convolutions.
+        axes: Ordered '+'-joined set of the planes hw (official), cw, ch. Several planes' products of two gates are
+            averaged.
+        pools: Ordered '+'-joined set of avg, max, median, l1, l2 along each axis.
+
+    Raises:
+        ValueError: For a value outside those named, or a reduction that no plane reads.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 32,
+        min_channels: int = 8,
+        activation: str = "hard_swish",
+        gate: str = "sigmoid",
+        bias: bool = True,
+        axes: str = "hw",
+        pools: str = "avg",
+    ) -> None:
+        super().__init__()
+        where = "CoordinateAttention"
+        planes = plus_set(where, "axes", axes, COORDINATE_AXES)
+        acts_only(where, "reduction", reduction, 32, "hw" in planes, "axes containing 'hw'")
+        self.planes = nn.ModuleDict(
+            {
+                plane: CoordinateGates(
+                    channels,
+                    plane=plane,
+                    reduction=reduction,
+                    min_channels=min_channels,
+                    activation=activation,
+                    gate=gate,
+                    bias=bias,
+                    pools=pools,
+                    where=where,
+                )
+                for plane in planes
+            }
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps x (B, C, H, W) to x times the gates, same shape."""
+        gates = [plane(x) for plane in self.planes.values()]
+        if len(gates) == 1:
+            return x * gates[0]
+        return x * (torch.stack(gates).sum(0) / len(gates))

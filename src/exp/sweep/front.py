@@ -1,0 +1,151 @@
+"""A sweep from the user's side: plan, run, table, what to do next. Loads no torch."""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from exp.config import ConfigError
+from exp.job import EXIT_CODES, disk
+from exp.sweep.plan import Compose, Plan, Planned, plan
+from exp.sweep.pool import Outcome, Pool, Slots
+from exp.sweep.summary import duration, label, summary, varied_choices
+from exp.sweep.view import View
+
+
+def sweep(combinations: Iterable[list[str]], compose: Compose, *, invalid: str, command: str) -> int:
+    """Runs what is missing of a sweep and prints its table.
+
+    Args:
+        combinations: Overrides of each cell.
+        compose: Composes overrides to a plain configuration.
+        invalid: ``error`` or ``skip`` for combinations that cannot stand.
+        command: What the user typed.
+
+    Returns:
+        Exit code: 0 where all cells are done, 1 where one failed, 130 where the sweep was interrupted.
+
+    Raises:
+        ConfigError: A combination cannot stand or a model cannot be built.
+        DataError: A data set is missing or damaged.
+    """
+    started = time.monotonic()
+    console = _console()
+    planned = plan(combinations, compose, invalid=invalid)
+    outcomes: dict[str, Outcome] = {}
+    interrupted = False
+    if planned.todo:
+        outcomes, interrupted = _run(planned, command, invalid, console)
+    return report(planned, outcomes, interrupted, command, time.monotonic() - started, console)
+
+
+def names(cells: Iterable[Planned]) -> dict[str, str]:
+    """Short names of cells by key: what varies among them, and the seed."""
+    listed = list(cells)
+    varied = varied_choices([one.resolved.config for one in listed])
+    found = {}
+    for one in listed:
+        said = " ".join(label(one.resolved.config, varied)) or one.resolved.slug.rpartition("-s")[0]
+        found[one.resolved.key] = f"{said} s{one.resolved.seed}"
+    return found
+
+
+def _run(planned: Plan, command: str, invalid: str, console: Console) -> tuple[dict[str, Outcome], bool]:
+    todo = planned.todo
+    options = todo[0].resolved.config["sweep"]
+    with View(todo, names(planned.cells), _count(planned, "done"), console) as view:
+        pool = Pool(command, view.update)
+        try:
+            broken = pool.check(todo)
+            if broken and invalid == "error":
+                where, why = broken[0]
+                raise ConfigError(f"{where.resolved.slug}: this model cannot be built: {why}")
+            for where, why in broken:
+                planned.cells.remove(where)
+                planned.skipped.append((where.resolved.overrides, why))
+            accelerators = {one.resolved.config["trainer"]["accelerator"] for one in planned.todo}
+            outcomes = pool.run(
+                planned.todo,
+                Slots.of_machine(options["jobs"], accelerators),
+                retry=options["retry"],
+                stop_on_error=options["on_error"] == "stop",
+            )
+            return outcomes, pool.interrupted
+        finally:
+            pool.close()
+
+
+def report(
+    planned: Plan, outcomes: dict[str, Outcome], interrupted: bool, command: str, seconds: float, console: Console
+) -> int:
+    """Prints the table, the failures, and what to type next; returns the exit code."""
+    called = names(planned.cells)
+    console.print(summary(planned.cells, planned.skipped))
+    console.print()
+    for one in planned.cells:
+        status = one.cell.status()
+        if status["state"] in ("failed", "diverged"):
+            console.print(f"[red]{status['state']}[/red] {called[one.resolved.key]}: {status.get('error', '')}")
+            console.print(f"  {shown(one.cell.path / 'error.txt')}", style="dim")
+        elif status["state"] == "running":
+            console.print(
+                f"[cyan]running[/cyan] {called[one.resolved.key]}: in another process, on {status.get('host')}"
+            )
+    stale = [one for one in planned.cells if one.changed and not one.anew]
+    if stale:
+        changed = sorted({what for one in stale for what in one.changed})
+        console.print(
+            f"[yellow]{len(stale)} stale[/yellow]: changed since they ran: {', '.join(changed[:6])}"
+            f"{' ...' if len(changed) > 6 else ''}; sweep.force=stale runs them anew"
+        )
+    ran = sum(outcome.state == "done" for outcome in outcomes.values())
+    folder = planned.cells[0].cell.path.parent
+    before = len(planned.cells) - len(outcomes)
+    console.print(
+        f"{ran} cells run, {before} not run again, in {duration(seconds)}; results in {shown(folder)}"
+        f" ({disk(folder)} on disk)"
+    )
+    if interrupted:
+        console.print(f"Interrupted; everything is saved. To go on: {command}")
+        return 130
+    failed = any(one.cell.status()["state"] in ("failed", "diverged") for one in planned.cells)
+    console.print(next_step(planned, failed, command), style="dim")
+    return EXIT_CODES["failed"] if failed else 0
+
+
+def next_step(planned: Plan, failed: bool, command: str) -> str:
+    """What a user is likely to type next."""
+    if failed:
+        return f"Next: see the errors above; {command} tries the failed cells again"
+    if len({one.resolved.seed for one in planned.cells}) == 1:
+        seeds = shlex.join([*command.split()[:1], *shlex.split(command)[1:], "seed=0,1,2"])
+        return f"Next: one seed shows no difference; {seeds} runs only the cells that are missing"
+    two = [shown(one.cell.path) for one in planned.cells[:2]]
+    return f"Next: python -m exp.diff {' '.join(two)}" if len(two) == 2 else "Next: python -m exp.list"
+
+
+def _console() -> Console:
+    """The terminal, or plain text that is never cut short."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=1000)
+
+
+def _count(planned: Plan, state: str) -> int:
+    return sum(one.state == state and not one.todo for one in planned.cells)
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be typed here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def typed_command() -> str:
+    """The command line of this process as the user typed it."""
+    program = "exp" if Path(sys.argv[0]).name == "exp" else "python -m exp"
+    return " ".join([program, *map(shlex.quote, sys.argv[1:])])

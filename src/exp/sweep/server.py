@@ -1,0 +1,161 @@
+"""The warm server of a sweep: ``python -m exp.sweep.server PARENT_PID``.
+
+It has torch and Lightning loaded, one thread and no CUDA context, and forks a process for each cell in milliseconds.
+Commands come in as JSON lines on standard input, events go out as JSON lines on standard output:
+
+    {"op": "run", "id": ..., "cell": {...}, "threads": ..., "env": {...}, "log": ...}  ->  started, then ended
+    {"op": "check", "id": ..., "configs": [...], "reply": FILE}                         ->  started, then ended
+    {"op": "signal", "id": ..., "number": ...}
+
+If the front ends, however it ends, the kernel ends the server, and with the server its cells.
+"""
+
+import json
+import os
+import selectors
+import signal
+import sys
+import traceback
+from typing import Any
+
+from exp.ddp import die_with_parent
+
+
+class Server:
+    """Forks cells and reports their ends."""
+
+    def __init__(self, events: int) -> None:
+        self._events = events
+        self._children: dict[int, str] = {}
+
+    def serve(self) -> None:
+        """Runs until standard input ends and all cells are over."""
+        wake, waker = os.pipe()
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        with selectors.DefaultSelector() as selector:
+            selector.register(0, selectors.EVENT_READ)
+            selector.register(wake, selectors.EVENT_READ)
+            self._say(event="ready", pid=os.getpid())
+            pending, open_ = b"", True
+            while open_ or self._children:
+                for key, _ in selector.select():
+                    data = os.read(key.fd, 1 << 16)
+                    if key.fd == wake:
+                        continue
+                    if not data:
+                        selector.unregister(0)
+                        open_ = False
+                    *lines, pending = (pending + data).split(b"\n")
+                    for line in lines:
+                        self._do(json.loads(line))
+                self._reap()
+
+    def _say(self, **event: Any) -> None:
+        os.write(self._events, json.dumps(event).encode() + b"\n")
+
+    def _do(self, command: dict[str, Any]) -> None:
+        if command["op"] == "run":
+            pid = self._fork(lambda: _run(command), command["log"], command["env"])
+            self._children[pid] = command["id"]
+            self._say(event="started", id=command["id"], pid=pid)
+        elif command["op"] == "check":
+            pid = self._fork(lambda: _check(command["configs"], command["reply"]), os.devnull, {})
+            self._children[pid] = command["id"]
+        elif command["op"] == "signal":
+            for pid, name in self._children.items():
+                if name == command["id"]:
+                    _signal_group(pid, command["number"])
+
+    def _fork(self, work: Any, log: str, env: dict[str, str]) -> int:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            die_with_parent(parent)
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            nothing, out = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            for source, target in ((nothing, 0), (out, 1), (out, 2)):
+                os.dup2(source, target)
+            os.environ.update(env)
+            code = work()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        for pid in list(self._children):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if not done:
+                continue
+            name = self._children.pop(pid)
+            self._say(event="ended", id=name, code=os.waitstatus_to_exitcode(status), how=_how(status))
+
+
+def _how(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"code {code}"
+    name = signal.Signals(-code).name
+    return f"{name} (out of memory?)" if name == "SIGKILL" else name
+
+
+def _signal_group(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _run(command: dict[str, Any]) -> int:
+    from exp.config.resolve import Resolved
+    from exp.job import EXIT_CODES, run_cell
+
+    cell = command["cell"]
+    resolved = Resolved(cell["config"], cell["identity"], cell["key"], cell["slug"], tuple(cell["overrides"]))
+    state = run_cell(resolved, command=command["command"], threads=command["threads"], anew=command["anew"])
+    return EXIT_CODES[state]
+
+
+def _check(configs: list[dict[str, Any]], reply: str) -> int:
+    from exp.train import cost
+
+    errors: list[str | None] = []
+    for config in configs:
+        try:
+            cost(config)
+            errors.append(None)
+        except Exception as error:
+            errors.append(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+    with open(reply, "w") as file:
+        json.dump(errors, file)
+    return 0
+
+
+def main() -> None:
+    """Starts the server, its own prints kept out of the event stream."""
+    die_with_parent(int(sys.argv[1]))
+    events = os.dup(1)
+    os.dup2(2, 1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    import exp.train
+
+    torch.set_num_threads(1)
+    del exp.train, torch
+    Server(events).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The table a sweep ends with: a row a combination, seeds averaged."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from exp.cell import Cell
+from exp.sweep.plan import Planned
+
+COST_COLUMNS = {"params": "params", "macs": "MACs", "train_seconds": "time"}
+
+
+def summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], str]] = ()) -> Table:
+    """A table of results.
+
+    Args:
+        cells: The sweep's cells, in order.
+        skipped: Combinations left out as invalid.
+
+    Returns:
+        Rows named by what varies (seeds excepted), one column a test metric, then parameters, MACs and time.
+    """
+    varied = varied_choices([planned.resolved.config for planned in cells])
+    rows: dict[tuple[str, ...], list[Cell]] = {}
+    for planned in cells:
+        rows.setdefault(label(planned.resolved.config, varied), []).append(planned.cell)
+    results = {name: [result for cell in group if (result := cell.result())] for name, group in rows.items()}
+    metrics = list(dict.fromkeys(name for group in results.values() for result in group for name in result["test"]))
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for key in varied or [("", "cell")]:
+        table.add_column(key[1], no_wrap=True)
+    for name in metrics:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in COST_COLUMNS.values():
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, group in rows.items():
+        done = results[name]
+        if not done:
+            states = ", ".join(sorted({cell.status()["state"] for cell in group}))
+            table.add_row(*(name or (group[0].path.name,)), f"[dim]{states}[/dim]")
+            continue
+        cells_ = [mean_sd([result["test"].get(metric, math.nan) for result in done]) for metric in metrics]
+        cost = [count(done[0].get("params")), count(done[0].get("macs")), duration(_mean(done, "train_seconds"))]
+        table.add_row(*(name or (group[0].path.name,)), *cells_, *cost)
+    for overrides, why in skipped:
+        table.add_row(" ".join(overrides), f"[dim]left out: {why}[/dim]")
+    return table
+
+
+def varied_choices(configs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What differs between configurations as (part, option), seeds excepted; a choice of a group is (part, "name")."""
+    paths: dict[tuple[str, str], set[str]] = {}
+    for config in configs:
+        for part, values in config.items():
+            options = values if isinstance(values, dict) else {"": values}
+            for name, value in options.items():
+                paths.setdefault((part, name), set()).add(repr(value))
+    present = {
+        path: sum(path[1] in config[path[0]] if path[1] else True for config in configs if path[0] in config)
+        for path in paths
+    }
+    chosen = {part for (part, name), values in paths.items() if name == "name" and len(values) > 1}
+    varied = []
+    for (part, name), values in paths.items():
+        if part in ("seed", "sweep", "cells", "recipe") or len(values) < 2:
+            continue
+        follows = (
+            part in chosen and name != "name" and (present[part, name] < len(configs) or _decided(configs, part, name))
+        )
+        if not follows:
+            varied.append((part, part if name in ("name", "") else name))
+    return varied
+
+
+def _decided(configs: Sequence[dict[str, Any]], part: str, name: str) -> bool:
+    """Whether an option has one value for each choice of its part, so that naming the choice says it."""
+    by_choice: dict[str, set[str]] = {}
+    for config in configs:
+        by_choice.setdefault(config[part]["name"], set()).add(repr(config[part].get(name)))
+    return all(len(values) == 1 for values in by_choice.values())
+
+
+def label(config: dict[str, Any], varied: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """A configuration's values of what varies."""
+    words = []
+    for part, name in varied:
+        node = config.get(part)
+        value = node.get("name" if name == part else name, "-") if isinstance(node, dict) else node
+        words.append(str(value))
+    return tuple(words)
+
+
+def mean_sd(values: Sequence[float]) -> str:
+    """``97.22`` of one, ``97.22 ± 0.31 (3)`` of several."""
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    if not known:
+        return "-"
+    mean = statistics.fmean(known)
+    text = f"{mean:.2f}" if abs(mean) >= 10 else f"{mean:.3f}"
+    return text if len(known) == 1 else f"{text} ± {statistics.stdev(known):.2f} ({len(known)})"
+
+
+def _mean(results: Sequence[dict[str, Any]], name: str) -> float:
+    return statistics.fmean(result[name] for result in results)
+
+
+def count(value: float | None) -> str:
+    """``11.22 M``."""
+    if value is None:
+        return "-"
+    for unit in ("", "k", "M", "G"):
+        if abs(value) < 1000:
+            return f"{value:.0f}" if not unit else f"{value:.2f} {unit}"
+        value /= 1000
+    return f"{value:.2f} T"
+
+
+def duration(seconds: float) -> str:
+    """``12 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

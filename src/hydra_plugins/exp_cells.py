@@ -1,0 +1,47 @@
+"""Hydra's view of our sweeps: a sweeper that plans cells and a launcher that runs them one process each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+STORE = ConfigStore.instance()
+STORE.store(group="hydra/sweeper", name="cells", node={"_target_": f"{__name__}.CellsSweeper"}, provider="exp")
+STORE.store(group="hydra/launcher", name="cells", node={"_target_": f"{__name__}.CellsLauncher"}, provider="exp")
+
+
+class CellsSweeper(Sweeper):
+    """Expands the grid to cells, skips those that are done, and hands the rest to whatever launcher is chosen."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keeps what the sweep needs; the launcher is asked for only if it is not ours."""
+        self.hydra_context: HydraContext | None = hydra_context
+        self.task_function = task_function
+        self.config: DictConfig | None = config
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Runs the sweep and returns its exit code."""
+        from exp.sweep.hydra import sweep_arguments
+
+        assert self.hydra_context is not None and self.config is not None
+        return sweep_arguments(arguments, self.hydra_context, self.task_function, self.config)
+
+
+class CellsLauncher(Launcher):
+    """One forked process a cell, used through ``CellsSweeper`` or by any other sweeper."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keeps what composing needs."""
+        self.hydra_context = hydra_context
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
+        """Runs one cell for each list of overrides."""
+        from exp.sweep.hydra import launch_cells
+
+        assert self.hydra_context is not None and self.config is not None
+        return launch_cells(job_overrides, self.hydra_context, self.config)

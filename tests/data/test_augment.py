@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from exp.data.augment import (
+    Augment,
+    Normalize,
+    Op,
+    RandomCrop,
+    RandomErase,
+    RandomFlip,
+    RandomRotate,
+    _cut_anywhere,
+    _cut_on_cpu,
+)
+
+N = 37
+
+
+def pixels(shape: tuple[int, ...] = (N, 3, 9, 12), seed: int = 0) -> Tensor:
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("floats", [False, True])
+def test_crop_equals_padding_and_cutting_image_by_image(channels: int, floats: bool) -> None:
+    images = pixels((N, channels, 9, 12))
+    images = images.float() if floats else images
+    op = RandomCrop(3)
+    draws = op.draw(N, generator())
+    assert draws.min() == 0 and draws.max() == 6
+    done = op(images, draws)
+    assert done.dtype == images.dtype and done.is_contiguous()
+    for image, (top, left), result in zip(images.numpy(), draws.tolist(), done.numpy(), strict=True):
+        padded = np.pad(image, ((0, 0), (3, 3), (3, 3)))
+        assert np.array_equal(result, padded[:, top : top + 9, left : left + 12])
+
+
+def test_crop_by_either_way() -> None:
+    padded, place = pixels((N, 3, 13, 16)), torch.randint(0, 5, (2, N), generator=generator())
+    assert torch.equal(_cut_on_cpu(padded, 9, 12, *place), _cut_anywhere(padded, 9, 12, *place))
+
+
+def test_crop_reads_other_memory_layouts() -> None:
+    images = pixels()
+    op = RandomCrop(2)
+    draws = op.draw(N, generator())
+    assert torch.equal(op(images.contiguous(memory_format=torch.channels_last), draws), op(images, draws))
+
+
+def test_flip_equals_mirroring_image_by_image() -> None:
+    images = pixels()
+    op = RandomFlip(0.5)
+    draws = op.draw(N, generator())
+    assert 0 < draws.sum() < N
+    for image, mirrored, result in zip(images.numpy(), draws.tolist(), op(images, draws).numpy(), strict=True):
+        assert np.array_equal(result, image[:, :, ::-1] if mirrored[0] else image)
+
+
+@pytest.mark.parametrize(("probability", "expected"), [(0.0, 0), (1.0, N)])
+def test_flip_certain(probability: float, expected: int) -> None:
+    assert RandomFlip(probability).draw(N, generator()).sum() == expected
+
+
+def test_flip_share() -> None:
+    assert RandomFlip(0.3).draw(20_000, generator()).float().mean().item() == pytest.approx(0.3, abs=0.015)
+
+
+def test_rotate_equals_opencv_inside() -> None:
+    images = torch.from_numpy(
+        np.stack([cv2.GaussianBlur(image, (0, 0), 3) for image in pixels((5, 24, 20)).numpy()])[:, None]
+    )
+    op = RandomRotate(30)
+    draws = op.draw(5, generator())
+    for image, (cos, sin), result in zip(images[:, 0].numpy(), draws.tolist(), op(images, draws)[:, 0], strict=True):
+        turn = cv2.getRotationMatrix2D((9.5, 11.5), -math.degrees(math.atan2(sin, cos)), 1)
+        expected = cv2.warpAffine(image.astype(np.float32), turn, (20, 24))
+        assert np.abs(result.numpy() - expected).max() < 1.5
+
+
+def test_rotate_by_nothing_and_by_a_quarter() -> None:
+    images = pixels((2, 3, 8, 8))
+    op = RandomRotate(0)
+    assert torch.equal(op(images, torch.tensor([[1.0, 0.0]] * 2)), images.float())
+    quarter = op(images, torch.tensor([[0.0, 1.0]] * 2))
+    assert torch.allclose(quarter, images.rot90(-1, (2, 3)).float(), atol=1e-3)
+
+
+def test_rotate_angles() -> None:
+    cos, sin = RandomRotate(10).draw(5000, generator()).unbind(1)
+    degrees = torch.rad2deg(torch.atan2(sin, cos))
+    assert degrees.abs().max() <= 10.001 and degrees.abs().max() > 9.9 and degrees.mean().abs() < 0.3
+
+
+def test_erase_blanks_one_rectangle_of_the_drawn_area() -> None:
+    images = torch.ones(2000, 2, 30, 40)
+    op = RandomErase(0.6, area=(0.1, 0.2))
+    done = op(images, op.draw(2000, generator()))
+    assert torch.equal(images, torch.ones_like(images)) and torch.equal(done[:, 0], done[:, 1])
+    blank = done[:, 0] == 0
+    changed = blank.flatten(1).any(1)
+    assert changed.float().mean().item() == pytest.approx(0.6, abs=0.04)
+    area = blank[changed].flatten(1).float().mean(1)
+    assert area.min() > 0.09 and area.max() < 0.22
+    for image in blank[changed][:50]:
+        rows, columns = image.any(1), image.any(0)
+        assert torch.equal(image, rows[:, None] & columns[None])
+        for line in (rows, columns):
+            assert (line.int().diff() != 0).sum() <= 2
+    assert blank.any(0).all()  # every pixel can be reached
+
+
+def test_erase_is_cut_to_the_image() -> None:
+    op = RandomErase(1.0, area=(1.0, 1.0), ratio=(4.0, 4.0))
+    done = op(torch.ones(3, 1, 8, 8), op.draw(3, generator()))
+    assert (done == 0).sum((1, 2, 3)).tolist() == [32, 32, 32]
+
+
+def test_normalize() -> None:
+    images = pixels()
+    mean, std = [0.5, 0.4, 0.3], [0.2, 0.3, 0.1]
+    done = Normalize(mean, std)(images, torch.empty(N, 0))
+    expected = (images.numpy() / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
+    assert done.dtype == torch.float32 and np.abs(done.numpy() - expected).max() < 1e-5
+    assert torch.equal(Normalize(0.5, [0.5] * 3)(images, torch.empty(N, 0)), Normalize(0.5, 0.5)(images, images))
+    floats = images.float()
+    Normalize(0.5, 0.5)(floats, floats)
+    assert torch.equal(floats, images.float())
+
+
+ALL: dict[str, Any] = {"crop": 2, "flip": 0.5, "rotate": 15.0, "erase": 0.5, "mean": [0.5, 0.4, 0.3], "std": 0.2}
+
+
+@pytest.mark.parametrize("shape", [(N, 3, 9, 12), (N, 3, 32, 32)])
+def test_slices_are_changed_exactly_as_in_the_whole_batch(shape: tuple[int, ...]) -> None:
+    images = pixels(shape)
+    augment = Augment(**ALL)
+    draws = augment.draw(N, generator())
+    whole = augment.apply(images, draws)
+    for cuts in ((0, 18, N), (0, 1, 13, 30, N), tuple(range(N + 1))):
+        parts = [
+            augment.apply(images[low:high], [numbers[low:high] for numbers in draws])
+            for low, high in zip(cuts, cuts[1:], strict=False)
+        ]
+        assert torch.equal(torch.cat(parts), whole)
+
+
+def test_same_generator_same_result_and_images_unchanged() -> None:
+    images = pixels()
+    augment = Augment(**ALL)
+    first, second, third = (augment.apply(images, augment.draw(N, generator(seed))) for seed in (1, 1, 2))
+    assert torch.equal(first, second) and not torch.equal(first, third)
+    assert torch.equal(images, pixels())
+
+
+def test_without_random_changes_it_normalises() -> None:
+    images = pixels()
+    augment = Augment(mean=0.5, std=0.5)
+    assert [type(op) for op in augment.ops] == [Normalize]
+    assert torch.allclose(augment.apply(images, augment.draw(N, generator())), images / 127.5 - 1, atol=1e-6)
+
+
+def test_order_of_steps() -> None:
+    ops: list[Op] = Augment(**ALL).ops
+    assert [type(op) for op in ops] == [RandomCrop, RandomFlip, RandomRotate, Normalize, RandomErase]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"crop": -1}, "crop must be"),
+        ({"flip": 1.5}, "flip is a probability"),
+        ({"erase": -0.1}, "erase is a probability"),
+        ({"rotate": 181}, "rotate must be"),
+        ({"erase_area": [0.1, 0.2]}, "erase is 0"),
+        ({"erase": 0.5, "erase_area": [0.3, 0.2]}, "erase_area must be"),
+        ({"erase": 0.5, "erase_area": [0.3]}, "erase_area must be"),
+        ({"std": 0}, "std must be above 0"),
+        ({"mean": [0.1, 0.2], "std": [1, 1, 1]}, "2 channels but std has 3"),
+        ({"mean": []}, "at least one number"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Augment(**options)
+
+
+def test_other_number_of_channels() -> None:
+    augment = Augment(mean=[0.5, 0.4, 0.3])
+    with pytest.raises(ValueError, match="3 channels, the images have 1"):
+        augment.apply(pixels((2, 1, 4, 4)), augment.draw(2, generator()))

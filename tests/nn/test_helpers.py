@@ -1,0 +1,68 @@
+"""Pools, plane convolution, option checks."""
+
+import pytest
+import torch
+from torch import nn
+
+from exp.nn.activations import ACTIVATIONS, GATES, make_activation, make_gate
+from exp.nn.checks import plus_set
+from exp.nn.plane_conv import PlaneConv2d
+from exp.nn.pools import AXIS_POOLS, GLOBAL_POOLS, pool_axis
+
+
+def test_pools_of_a_known_row() -> None:
+    row = torch.tensor([[3.0, -1.0, 2.0, -4.0]])
+    expected = {"avg": 0.0, "max": 3.0, "median": -1.0, "l1": 10.0, "l2": 30**0.5, "lp": 30**0.5}
+    for name, value in expected.items():
+        assert pool_axis(row, name, 1).item() == pytest.approx(value)
+    assert pool_axis(row, "lse", 1).item() == pytest.approx(torch.tensor([20.0855, 0.3679, 7.3891, 0.0183]).sum().log())
+
+
+@pytest.mark.parametrize("name", sorted({*AXIS_POOLS, *GLOBAL_POOLS}))
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_pools_remove_their_axis(name: str, dim: int) -> None:
+    x = torch.randn(2, 3, 4, 5)
+    shape = list(x.shape)
+    del shape[dim]
+    assert list(pool_axis(x, name, dim).shape) == shape
+
+
+@pytest.mark.parametrize("name", ["l1", "l2", "lse"])
+def test_norms_have_a_finite_gradient_at_zero(name: str) -> None:
+    x = torch.zeros(2, 5, requires_grad=True)
+    pool_axis(x, name, 1).sum().backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("kernel_size", [1, 3, 7])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (12, 5), (5, 12), (70, 60)], ids=str)
+def test_plane_convolution_equals_conv2d(size: tuple[int, int], kernel_size: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    fast = PlaneConv2d(3, kernel_size, bias=bias).double()
+    plain = nn.Conv2d(3, 1, kernel_size, padding=kernel_size // 2, bias=bias).double()
+    plain.load_state_dict(fast.state_dict())
+    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    z = x.detach().clone().requires_grad_()
+    y, expected = fast(x), plain(z)
+    torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
+    weight = torch.randn_like(expected)
+    (y * weight).sum().backward()
+    (expected * weight).sum().backward()
+    torch.testing.assert_close(x.grad, z.grad, rtol=1e-12, atol=1e-12)
+    for p, q in zip(fast.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, rtol=1e-11, atol=1e-11)
+
+
+def test_every_activation_and_gate_name_builds() -> None:
+    x = torch.linspace(-2, 2, 5)
+    for name in ACTIVATIONS:
+        assert make_activation(name, where="test")(x).shape == x.shape
+    for name in GATES:
+        assert make_gate(name, where="test")(x).shape == x.shape
+
+
+def test_plus_set_keeps_the_order() -> None:
+    assert plus_set("test", "pool", "max+avg", AXIS_POOLS) == ("max", "avg")
+    assert plus_set("test", "pool", "avg+max", AXIS_POOLS) == ("avg", "max")
