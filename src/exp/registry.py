@@ -1,10 +1,8 @@
 """Names to classes, one flat table a kind, imported when asked for."""
 
 import importlib
+import inspect
 from typing import Any
-
-from exp.config.data import Batching
-from exp.config.options import fields
 
 TASKS = {
     "attention": "exp.tasks.attention:Attention",
@@ -44,6 +42,10 @@ def load(table: dict[str, str], name: str) -> Any:
 
 
 def source(data: dict[str, Any]) -> Any:
-    """The reader of a data set (see ``exp.data.source.Source``) with its own options; imports no torch."""
-    options = {key: value for key, value in data.items() if key != "name" and key not in fields(Batching)}
-    return load(SOURCES, data["name"])(**options)
+    """The reader of a data set, given those of the set's options that its constructor names; imports no torch.
+
+    The other options say how a batch is made and are the task's.
+    """
+    reader = load(SOURCES, data["name"])
+    taken = inspect.signature(reader).parameters
+    return reader(**{key: value for key, value in data.items() if key in taken})

@@ -17,8 +17,7 @@ from torch import nn
 
 from exp import registry
 from exp.checkpoint import Keeper, LockLost
-from exp.config import ConfigError
-from exp.config.task import TASKS
+from exp.config import TASKS, ConfigError
 from exp.ddp import ALONE, Rank, Ranks
 from exp.models.count import count
 from exp.tasks.base import Loader, Task, stable_seed

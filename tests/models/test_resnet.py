@@ -211,9 +211,7 @@ def test_starting_values() -> None:
     ("stem", "in_channels", "size", "strides"),
     [("cifar", 1, (48, 48), (1, 2, 4, 8)), ("imagenet", 3, (96, 64), (4, 8, 16, 32)), ("cifar", 3, (33, 17), None)],
 )
-def test_stage_features(
-    stem: str, in_channels: int, size: tuple[int, int], strides: tuple[int, ...] | None
-) -> None:
+def test_stage_features(stem: str, in_channels: int, size: tuple[int, int], strides: tuple[int, ...] | None) -> None:
     net = ResNet(depth=18, num_classes=7, in_channels=in_channels, stem=stem, width=8).eval()
     x = torch.randn(2, in_channels, *size)
     features = net.forward_stages(x)

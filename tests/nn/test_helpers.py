@@ -6,6 +6,7 @@ from torch import nn
 
 from exp.nn.activations import ACTIVATIONS, GATES, make_activation, make_gate
 from exp.nn.checks import plus_set
+from exp.nn.dilated_conv import DilatedDepthwise2d
 from exp.nn.plane_conv import PlaneConv2d
 from exp.nn.pools import AXIS_POOLS, GLOBAL_POOLS, pool_axis
 
@@ -35,16 +36,9 @@ def test_norms_have_a_finite_gradient_at_zero(name: str) -> None:
     assert torch.isfinite(x.grad).all()
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("kernel_size", [1, 3, 7])
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (12, 5), (5, 12), (70, 60)], ids=str)
-def test_plane_convolution_equals_conv2d(size: tuple[int, int], kernel_size: int, bias: bool) -> None:
-    torch.manual_seed(0)
-    fast = PlaneConv2d(3, kernel_size, bias=bias).double()
-    plain = nn.Conv2d(3, 1, kernel_size, padding=kernel_size // 2, bias=bias).double()
-    plain.load_state_dict(fast.state_dict())
-    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
-    z = x.detach().clone().requires_grad_()
+def assert_same(fast: nn.Module, plain: nn.Module, x: torch.Tensor) -> None:
+    """Outputs, input gradients and parameter gradients agree."""
+    x, z = x.clone().requires_grad_(), x.clone().requires_grad_()
     y, expected = fast(x), plain(z)
     torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
     weight = torch.randn_like(expected)
@@ -53,6 +47,33 @@ def test_plane_convolution_equals_conv2d(size: tuple[int, int], kernel_size: int
     torch.testing.assert_close(x.grad, z.grad, rtol=1e-12, atol=1e-12)
     for p, q in zip(fast.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("kernel_size", [1, 3, 7])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (12, 5), (5, 12), (70, 60)], ids=str)
+def test_plane_convolution_equals_conv2d(size: tuple[int, int], kernel_size: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    fast = PlaneConv2d(3, kernel_size, bias=bias).double()
+    plain = nn.Conv2d(3, 1, kernel_size, padding=kernel_size // 2, bias=bias).double()
+    plain.load_state_dict(fast.state_dict())
+    assert_same(fast, plain, torch.randn(2, 3, *size, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("kernel_size", "dilation"), [(3, 2), (7, 3), (4, 2), (5, 1), (7, 4)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (7, 5), (12, 12), (25, 3)], ids=str)
+def test_dilated_depthwise_equals_conv2d(size: tuple[int, int], kernel_size: int, dilation: int) -> None:
+    torch.manual_seed(0)
+    fast = DilatedDepthwise2d(4, kernel_size, dilation=dilation).double()
+    padding = dilation * (kernel_size - 1) // 2
+    plain = nn.Conv2d(4, 4, kernel_size, padding=padding, dilation=dilation, groups=4).double()
+    plain.load_state_dict(fast.state_dict())
+    assert_same(fast, plain, torch.randn(2, 4, *size, dtype=torch.float64))
+
+
+def test_dilated_depthwise_refuses_uneven_padding() -> None:
+    with pytest.raises(ValueError, match="kernel_size"):
+        DilatedDepthwise2d(4, 4, dilation=3)
 
 
 def test_every_activation_and_gate_name_builds() -> None:

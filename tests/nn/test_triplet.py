@@ -152,9 +152,7 @@ def swap(block: Triplet, pairs: dict[str, tuple[str, bool]]) -> Triplet:
     ],
     ids=["H and W", "C and H", "C and W"],
 )
-def test_exchanging_axes_exchanges_gates(
-    pool: str, axes: tuple[int, int], pairs: dict[str, tuple[str, bool]]
-) -> None:
+def test_exchanging_axes_exchanges_gates(pool: str, axes: tuple[int, int], pairs: dict[str, tuple[str, bool]]) -> None:
     torch.manual_seed(0)
     block = Triplet(CHANNELS, pool=pool, activation="celu").double()
     randomise(block)

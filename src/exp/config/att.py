@@ -151,4 +151,4 @@ class ECA(Att):
     """Last non-linearity."""
 
 
-SCHEMAS = (NoAttention, Triplet, TripletCA, TripletLKA, CoordinateAttention, LKA, CBAM, SqueezeExcite, ECA)
+BLOCKS = (NoAttention, Triplet, TripletCA, TripletLKA, CoordinateAttention, LKA, CBAM, SqueezeExcite, ECA)

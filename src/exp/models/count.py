@@ -1,10 +1,9 @@
 """Parameters, multiply-accumulates and the "published" FLOPs of a network, counted without data or memory.
 
 Two conventions, because tables in papers use both. `macs` counts convolutions and matrix products only. The published
-one, which meets the figures of the triplet attention paper (ResNet-50: 4.122, with triplet k = 7: 4.169 GFLOPs), adds to
-the convolutions' and linear layers' MACs one operation a bias addition, two an element of a BatchNorm output, one an
-element of a ReLU output and one an input element of a pooling module; gates, products with gates and statistics taken
-along an axis are free.
+one, which meets the figures of the triplet attention paper (ResNet-50: 4.122, with triplet k = 7: 4.169 GFLOPs), adds
+to them one operation a bias addition, two an element of a BatchNorm output, one an element of a ReLU output and one an
+input element of a pooling module. Gates, products with gates and statistics taken along an axis are free.
 """
 
 import copy
@@ -54,8 +53,8 @@ def count(model: nn.Module, *inputs: tuple[int, ...] | Tensor) -> Counts:
 
     Args:
         model: Any module whose forward needs no values, only shapes.
-        *inputs: The forward's arguments: a shape with the batch axis (batch 1 gives the figures of the tables), taken as
-            float32, or an example tensor, whose shape and dtype are used.
+        *inputs: The forward's arguments: a shape with the batch axis (batch 1 gives the figures of the tables), taken
+            as float32, or an example tensor, whose shape and dtype are used.
     """
     # Parameters and buffers go to the meta device during the copy, so that no weight is ever duplicated.
     state = [*model.parameters(), *model.buffers()]

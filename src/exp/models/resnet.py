@@ -1,7 +1,7 @@
 """ResNet-18/34/50/101 with an attention block at a chosen place.
 
-Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, with the stride of a bottleneck on
-its 3x3 convolution. Key names are torchvision's, so its weights can be loaded into the plain network.
+Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, with the stride of a bottleneck
+on its 3x3 convolution. Key names are torchvision's, so its weights can be loaded into the plain network.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,11 @@
 """Coordinate attention: two gates, one an axis, that keep the position along that axis.
 
 Source: Hou, Zhou, Feng, "Coordinate Attention for Efficient Mobile Network Design", CVPR 2021. Own additions: several
-statistics along each axis (planned in 004_19b35580bfaac8c6.txt) and the other two planes in a form whose weights depend on
-neither H nor W.
+statistics along each axis (planned in 004_19b35580bfaac8c6.txt) and the other two planes in a form whose weights depend
+on neither H nor W.
 
-Means are taken with mean(), never with adaptive pooling: that has no deterministic backward on CUDA and no ONNX form for
-free sizes.
+Means are taken with mean(), never with adaptive pooling: that has no deterministic backward on CUDA and no ONNX form
+for free sizes.
 """
 
 import torch
@@ -118,7 +118,8 @@ class CoordinateAttention(nn.Module):
         channels: C.
         reduction: Divisor of C for the hidden width; acts on axes "hw" only.
         min_channels: Smallest hidden width on "hw", the hidden width on "cw" and "ch".
-        activation: After BatchNorm: none, sigmoid, tanh, relu, gelu, leaky_relu (0.01), elu (1), celu (1), hard_swish, silu.
+        activation: After BatchNorm: none, sigmoid, tanh, relu, gelu, leaky_relu (slope 0.01), elu (alpha 1), celu
+            (alpha 1), hard_swish or silu.
         gate: sigmoid, tanh or hard_sigmoid, on each of the two maps.
         bias: Of all convolutions.
         axes: Ordered '+'-joined set of the planes hw (official), cw, ch. Several planes' products of two gates are

@@ -38,24 +38,21 @@ class BranchFusion(nn.Module):
         if self.weight is not None:
             nn.init.constant_(self.weight, 1 / self.branches)
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Returns the fused map; full size once the maps are (a small map is scaled before it is broadcast)."""
+    def forward(self, maps: Sequence[Tensor], logits: Sequence[Tensor] | None = None) -> Tensor:
+        """Returns the fused map, full size once the maps together are.
+
+        With `logits` (n maps, broadcastable like `maps`) the branches compete at every position: each map is
+        multiplied with n times its branch's softmax share. The softmax alone would not do as the maps: it sums to 1
+        over the branches, so its mean is the constant 1/n and the block would be x / n whatever its weights. With each
+        branch's own value as its map the competition stays visible.
+        """
         weights = [1 / self.branches] * self.branches if self.weight is None else self.weight.unbind(0)
-        fused = maps[0] * weights[0]
-        for i in range(1, self.branches):
-            fused = fused + maps[i] * weights[i]
+        # Small maps are scaled before anything broadcasts them.
+        terms = [part * weight for part, weight in zip(maps, weights, strict=True)]
+        if logits is not None:
+            shares = torch.stack(torch.broadcast_tensors(*logits)).softmax(0)
+            terms = [term * self.branches * share for term, share in zip(terms, shares.unbind(0), strict=True)]
+        fused = terms[0]
+        for term in terms[1:]:
+            fused = fused + term
         return fused
-
-
-def compete(logits: Sequence[Tensor], values: Sequence[Tensor]) -> list[Tensor]:
-    """Lets branches compete at every position: n * softmax over branches of the logits, times the branches' values.
-
-    The plain softmax would not do: it sums to 1 over the branches, so its mean is the constant 1/n and the block would
-    be x / n whatever its weights. Multiplying with each branch's own value keeps the competition visible.
-
-    Args:
-        logits: n maps, broadcastable to one shape.
-        values: n maps, broadcastable to the same shape.
-    """
-    shares = torch.stack(torch.broadcast_tensors(*logits)).softmax(0) * len(logits)
-    return [share * value for share, value in zip(shares.unbind(0), values, strict=True)]

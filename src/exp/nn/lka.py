@@ -8,6 +8,7 @@ import math
 from torch import Tensor, nn
 
 from exp.nn.checks import one_of_ints
+from exp.nn.dilated_conv import DilatedDepthwise2d
 
 # Nominal K -> depthwise kernel, dilated depthwise kernel, dilation (VAN's table of K).
 LKA_KERNELS = {7: (3, 4, 2), 14: (5, 5, 3), 21: (5, 7, 3), 28: (7, 7, 4)}
@@ -19,7 +20,7 @@ class LKA(nn.Module):
     attention = 1x1(dilated depthwise(depthwise(x))), all with bias, no norm, no activation and no gate, so its scale
     is unbounded. The nominal K is not the true receptive field, which is k + d (k' - 1): 9, 17, 23 and 31 for K = 7,
     14, 21 and 28 (for K = 21: 5 + 3 * 6 = 23, not 21). Key names are the official ones (conv0, conv_spatial, conv1).
-    Dilated depthwise convolutions are slow on a CPU: a block costs several times the bottleneck it sits in.
+    On a CPU a block costs several times the bottleneck it sits in, even with the faster dilated convolution.
 
     Args:
         channels: C.
@@ -32,10 +33,8 @@ class LKA(nn.Module):
     def __init__(self, channels: int, *, kernel_size: int = 21) -> None:
         super().__init__()
         local, dilated, dilation = LKA_KERNELS[one_of_ints("LKA", "kernel_size", kernel_size, LKA_KERNELS)]
-        # dilation * (dilated - 1) is even for every K, also where the kernel is not odd, so symmetric padding is exact.
-        padding = dilation * (dilated - 1) // 2
         self.conv0 = nn.Conv2d(channels, channels, local, padding=local // 2, groups=channels)
-        self.conv_spatial = nn.Conv2d(channels, channels, dilated, padding=padding, dilation=dilation, groups=channels)
+        self.conv_spatial = DilatedDepthwise2d(channels, dilated, dilation=dilation)
         self.conv1 = nn.Conv2d(channels, channels, 1)
         self.init_weights()
 

@@ -6,9 +6,10 @@ same map is a 1-D convolution along the plane's longer axis, with the shorter ax
 Exact up to rounding, parameter gradients included; the state dict is that of nn.Conv2d.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from exp.nn.backend import eager_on_cpu
 
 # The banded form does fold / k times the multiplications; measured, it stops paying where that ratio passes about 8.
 MAX_FOLD_PER_TAP = 8
@@ -59,7 +60,4 @@ class PlaneConv2d(nn.Conv2d):
         return out.transpose(1, 2).unsqueeze(1)
 
     def _banded_pays(self, input: Tensor) -> bool:
-        # A trace, an export and the meta device (counting) must see the convolution itself.
-        if input.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
-            return False
-        return min(input.shape[2:]) <= MAX_FOLD_PER_TAP * self.kernel_size[0]
+        return eager_on_cpu(input) and min(input.shape[2:]) <= MAX_FOLD_PER_TAP * self.kernel_size[0]

@@ -1,4 +1,4 @@
-"""The gate unit of triplet attention and of CBAM's spatial half: statistics along one axis, convolution, BatchNorm, gate.
+"""The gate unit of triplet attention and CBAM's spatial half: statistics along one axis, convolution, BatchNorm, gate.
 
 Source: Misra et al., "Rotate to Attend", WACV 2021, and Woo et al., "CBAM", ECCV 2018. The options between
 BatchNorm and gate are those of 004_19b35580bfaac8c6.txt.

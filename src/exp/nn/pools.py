@@ -1,7 +1,7 @@
 """Statistics along one axis of a tensor, by name.
 
-l1 and l2 are plain norms, not divided by the length, as in 004_19b35580bfaac8c6.txt: they grow with n and sqrt(n) of the
-pooled axis. lse is the sum form log(sum(exp(x))) of the CBAM code, no 1/n. The median of an even count is the lower
+l1 and l2 are plain norms, not divided by the length, as in 004_19b35580bfaac8c6.txt: they grow with n and sqrt(n) of
+the pooled axis. lse is the sum form log(sum(exp(x))) of the CBAM code, no 1/n. The median of an even count is the lower
 middle value. A median costs about 20 times a mean on a CPU; no exact trick beats torch.median.
 """
 

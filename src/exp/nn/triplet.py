@@ -13,7 +13,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from exp.nn.checks import acts_only, one_of
-from exp.nn.fusion import BranchFusion, compete
+from exp.nn.fusion import BranchFusion
 from exp.nn.plane_gate import PlaneGate, PlaneOptions
 
 TRIPLET_GATES = ("sigmoid", "tanh", "softmax_map", "softmax_branch", "softmax_batch")
@@ -57,7 +57,7 @@ class TripletBase(nn.Module):
         third = self.third(x)
         if third is not None:
             logits, values = [*logits, third[0]], [*values, third[1]]
-        return x * self.fusion(compete(logits, values) if self.compete else values)
+        return x * self.fusion(values, logits if self.compete else None)
 
 
 class Triplet(TripletBase):
@@ -75,8 +75,9 @@ class Triplet(TripletBase):
         pool: Ordered '+'-joined set, no repeats, of avg, max, median, l1, l2 (l1 and l2 not divided by the length).
         activation: Between BatchNorm and gate: none, sigmoid, tanh, relu, gelu, leaky_relu, elu or celu.
         gate: sigmoid | tanh | softmax_map (over the positions of a sample's map, rescaled to mean 1) | softmax_branch
-            (the branches compete at each position, see exp.nn.fusion.compete) | softmax_batch (the flaw of
+            (the branches compete at each position, see BranchFusion.forward) | softmax_batch (the flaw of
             004_19b35580bfaac8c6.txt: over the batch, so samples depend on each other; for its published recipe only).
+            A softmax over positions or batch does not see BatchNorm's beta or the conv bias unless an activation follows.
         kernel_size: Odd k.
         bias: Bias of the gate convolutions.
         fusion: mean | linear (one free weight a branch) | conv (n weights a channel).

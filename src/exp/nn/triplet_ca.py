@@ -1,7 +1,7 @@
 """Triplet attention with coordinate attention in place of its un-rotated branch.
 
-Source: 004_19b35580bfaac8c6.txt (TripletCA). There the replaced spatial gate is still built, 101 parameters a block that
-never get a gradient; here every parameter works.
+Source: 004_19b35580bfaac8c6.txt (TripletCA). There the replaced spatial gate is still built, 101 parameters a block
+that never get a gradient; here every parameter works.
 """
 
 from torch import Tensor

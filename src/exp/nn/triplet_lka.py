@@ -14,8 +14,9 @@ from exp.nn.triplet import TripletBase
 class TripletLKA(TripletBase):
     """Two rotated gates of triplet attention and LKA's map, fused; x (B, C, H, W) -> same shape.
 
-    LKA's map has no gate: its scale is unbounded, and it is averaged with two gates in (0, 1). The options are Triplet's
-    and act on the two rotated gates; spatial and zero_gamma do not exist here, since there is no un-rotated plain gate.
+    LKA's map has no gate: its scale is unbounded, and it is averaged with two gates in (0, 1). The options are
+    Triplet's and act on the two rotated gates; spatial and zero_gamma do not exist here, since there is no un-rotated
+    plain gate.
 
     Args:
         channels: C.

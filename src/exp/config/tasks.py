@@ -1,0 +1,20 @@
+"""What every task has."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(kw_only=True)
+class Task:
+    """What every task has."""
+
+    name: ClassVar[str]
+    monitor: ClassVar[str]
+    """Metric by which the best epoch is chosen."""
+    mode: ClassVar[Literal["max", "min"]]
+    """Whether more of the monitored metric is better."""
+    owner: ClassVar[dict[str, str]] = {}
+    """Whose a short axis name is where two parts of the run declare it."""
+
+    select: Literal["val", "test"] = "val"
+    """Part on which the best epoch is chosen; test is a flaw of some sources and needs recipe=published."""
