@@ -6,6 +6,7 @@ all ``result.json``. A cell that has a result is done.
 """
 
 import json
+import math
 import os
 import shutil
 import time
@@ -20,12 +21,21 @@ from exp.provenance import code_of
 FINAL = ("done", "failed", "diverged")
 
 
+def finite(value: Any) -> Any:
+    """``value`` with every number that JSON cannot hold replaced by None."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file whole or not at all; numbers that are not finite become null."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(fresh, "w") as file:
-            json.dump(value, file, indent=2, allow_nan=False)
+            json.dump(finite(value), file, indent=2, allow_nan=False)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())

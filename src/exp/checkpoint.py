@@ -4,6 +4,7 @@
 Saves happen between two optimizer steps or at the end of an epoch, never inside one.
 """
 
+import math
 import os
 import signal
 import threading
@@ -38,7 +39,7 @@ def save_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 class Keeper(pl.Callback):
-    """Saves checkpoints, counts what was seen and stops when told to.
+    """Saves checkpoints and stops when told to.
 
     Args:
         folder: The cell's directory.
@@ -57,7 +58,6 @@ class Keeper(pl.Callback):
         self.sign = 1 if mode == "max" else -1
         self.held = held
         self.best: dict[str, Any] | None = None
-        self.samples_seen = 0
         self.seconds = 0.0
         self._started = self._saved = time.monotonic()
         self._stop = False
@@ -89,8 +89,7 @@ class Keeper(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Counts, and saves or stops where an optimizer step has just been made."""
-        self.samples_seen += batch.size if trainer.is_global_zero else 0
+        """Saves or stops where an optimizer step has just been made."""
         last = batch_idx + 1 >= trainer.num_training_batches
         if last or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
@@ -105,7 +104,8 @@ class Keeper(pl.Callback):
         assert isinstance(pl_module, Task)
         metrics = pl_module.latest[pl_module.eval_split]
         value = metrics[self.monitor]
-        if self.best is not None and self.sign * value <= self.sign * self.best["value"]:
+        better = self.best is None or self.sign * value > self.sign * self.best["value"]
+        if not better or math.isnan(value):
             return
         self.best = {"epoch": trainer.current_epoch, "value": value, "metrics": dict(metrics)}
         if trainer.is_global_zero:
@@ -149,11 +149,15 @@ class Keeper(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds the place in the data and the counters."""
+        assert isinstance(pl_module, Task)
+        seen = torch.tensor(pl_module.samples_seen, dtype=torch.int64, device=pl_module.device)
+        if trainer.world_size > 1:
+            torch.distributed.all_reduce(seen)
         checkpoint["exp"] = {
             "position": self._position,
             "step": trainer.global_step,
             "best": self.best,
-            "samples_seen": self.samples_seen,
+            "samples_seen": int(seen),
             "seconds": self.train_seconds,
         }
 
@@ -165,5 +169,5 @@ class Keeper(pl.Callback):
         kept = checkpoint["exp"]
         pl_module.train_loader.set_position(**kept["position"])
         self.best = kept["best"]
-        self.samples_seen = kept["samples_seen"] if trainer.is_global_zero else 0
+        pl_module.samples_seen = kept["samples_seen"] if trainer.is_global_zero else 0
         self.seconds = kept["seconds"]

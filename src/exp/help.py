@@ -1,7 +1,7 @@
 """``python -m exp --help``: one screen."""
 
-from exp.config import GROUPS, SECTIONS
-from exp.config.compose import YAML_GROUPS, conf_dir
+from exp.config import SECTIONS
+from exp.config.compose import YAML_GROUPS, choices_of
 
 EXAMPLES = (
     ("exp", "the default cell: minutes on a laptop, data embedded"),
@@ -29,10 +29,3 @@ def print_help() -> None:
     width = max(len(command) for command, _ in EXAMPLES) + 10
     for command, meaning in EXAMPLES:
         print(f"  {'python -m ' + command:{width}}  {meaning}")
-
-
-def choices_of(group: str) -> list[str]:
-    """The choices of a group: the schema's order, then those that are YAML alone."""
-    files = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
-    ordered = [name for name in GROUPS.get(group, {}) if name in files]
-    return ordered + [name for name in files if name not in ordered]

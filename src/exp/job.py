@@ -1,6 +1,7 @@
 """Runs one cell in this process, from lock to result; every launcher ends up here."""
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from typing import Any
 
 from exp import registry
 from exp.cell import Cell, write_json
+from exp.config import ConfigError
 from exp.config.resolve import Resolved
+from exp.data.source import DataError
 from exp.lock import Locked
 from exp.machine import cpus
 from exp.provenance import code_in_use, provenance
@@ -180,8 +183,13 @@ def under_hydra(config: Any) -> str:
 
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    resolved = resolve({str(key): value for key, value in plain.items()}, HydraConfig.get().overrides.task)
-    registry.source(resolved.config["data"]).check()
+    try:
+        resolved = resolve({str(key): value for key, value in plain.items()}, HydraConfig.get().overrides.task)
+        registry.source(resolved.config["data"]).check()
+    except (ConfigError, DataError) as error:
+        print(f"exp: {error}", file=sys.stderr)
+        outcome.code = 2
+        return "invalid"
     cell = Cell(resolved)
     console = Console(cell, typed_command())
     force, state = resolved.config["sweep"]["force"], cell.status()["state"]

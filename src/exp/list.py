@@ -3,11 +3,10 @@
 import sys
 
 from exp.config import GROUPS, SECTIONS, ConfigError
-from exp.config.compose import YAML_GROUPS, conf_dir
+from exp.config.compose import YAML_GROUPS, choices_of, conf_dir
 from exp.config.options import docs, fields, nearest, summary
 from exp.config.resolve import explain
 from exp.config.run import Axes
-from exp.help import choices_of
 
 
 def main() -> None:

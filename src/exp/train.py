@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import math
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -19,9 +18,13 @@ from exp import registry
 from exp.checkpoint import Keeper, LockLost
 from exp.config import TASKS, ConfigError
 from exp.ddp import ALONE, Rank, Ranks
+from exp.early_stopping import EarlyStopping
+from exp.ema import WeightAverage
+from exp.gradient_norms import GradientNorms
 from exp.models.count import count
+from exp.nn.sync_norm import synchronised
 from exp.tasks.base import Loader, Task, stable_seed
-from exp.track.metrics import MetricsFile
+from exp.track.metrics import MetricsFile, read_metrics
 from exp.track.recorder import Recorder, Report
 
 
@@ -76,9 +79,11 @@ def run(
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config["ckpt"]:
         load_weights(task, config["ckpt"])
+    device = _device(options, rank)
+    if rank.world_size > 1 and options["sync_batchnorm"]:
+        task.model = synchronised(task.model, device)
     if options["compile"]:
         task.model.compile(dynamic=False)
-    device = _device(options, rank)
     schema = TASKS[config["task"]["name"]]
 
     def loader(split: str) -> Loader | None:
@@ -92,7 +97,7 @@ def run(
         held=held,
     )
     recorder = Recorder(MetricsFile(folder / "metrics.jsonl"), log_every=options["log_every"], report=report)
-    trainer = _trainer(config, folder, rank, device, [recorder, keeper])
+    trainer = _trainer(config, folder, rank, device, [*_extras(config, recorder.metrics), recorder, keeper])
     if options["max_epochs"]:
         task.train_loader = loader("train")
         assert task.train_loader is not None
@@ -115,7 +120,7 @@ def run(
         "best": keeper.best,
         "epochs": trainer.current_epoch,
         "train_seconds": round(keeper.train_seconds - (time.monotonic() - tested), 3),
-        "samples_seen": keeper.samples_seen,
+        "samples_seen": total_samples(task),
         "world_size": trainer.world_size,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -127,7 +132,30 @@ def run(
         recorder.metrics.write(
             split="test", epoch=trainer.current_epoch, step=trainer.global_step, **task.latest["test"]
         )
-    return result | (cost(config) if trainer.is_global_zero else {})
+    if not trainer.is_global_zero:
+        return result
+    return result | cost(config) | task.finish(folder, keeper.best, read_metrics(folder / "metrics.jsonl"))
+
+
+def _extras(config: dict[str, Any], metrics: MetricsFile) -> list[pl.Callback]:
+    """What a run does besides, where it was asked for."""
+    options, schema = config["trainer"], TASKS[config["task"]["name"]]
+    extras: list[pl.Callback] = []
+    if options["ema"]:
+        extras.append(WeightAverage(options["ema"]))
+    if options["patience"]:
+        extras.append(EarlyStopping(patience=options["patience"], monitor=schema.monitor, mode=schema.mode))
+    if options["gradient_norms"]:
+        extras.append(GradientNorms(metrics.write, options["gradient_norms"]))
+    return extras
+
+
+def total_samples(task: Task) -> int:
+    """Samples trained on over all ranks."""
+    seen = torch.tensor(task.samples_seen, dtype=torch.int64, device=task.device)
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(seen)
+    return int(seen)
 
 
 def _device(options: dict[str, Any], rank: Rank) -> torch.device:
@@ -225,6 +253,10 @@ def _quiet() -> None:
     """Lightning's notices say nothing a sweep's log needs."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    for message in (".*does not have many workers.*", ".*GPU available but not used.*", ".*isinstance.treespec.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*GPU available but not used.*",
+        ".*ended before the epoch ended and your dataloader is not resumable.*",
+        ".*isinstance.treespec, LeafSpec.*",
+    ):
         warnings.filterwarnings("ignore", message)
-    os.environ.setdefault("POSSIBLE_USER_WARNINGS", "off")

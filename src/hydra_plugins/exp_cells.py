@@ -10,12 +10,21 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 STORE = ConfigStore.instance()
-STORE.store(group="hydra/sweeper", name="cells", node={"_target_": f"{__name__}.CellsSweeper"}, provider="exp")
+STORE.store(
+    group="hydra/sweeper", name="cells", node={"_target_": f"{__name__}.CellsSweeper", "table": ""}, provider="exp"
+)
 STORE.store(group="hydra/launcher", name="cells", node={"_target_": f"{__name__}.CellsLauncher"}, provider="exp")
 
 
 class CellsSweeper(Sweeper):
-    """Expands the grid to cells, skips those that are done, and hands the rest to whatever launcher is chosen."""
+    """Expands the grid to cells, skips those that are done, and hands the rest to whatever launcher is chosen.
+
+    Args:
+        table: Tables to run in place of a grid, joined by a comma.
+    """
+
+    def __init__(self, table: str = "") -> None:
+        self.table = table
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what the sweep needs; the launcher is asked for only if it is not ours."""
@@ -24,10 +33,14 @@ class CellsSweeper(Sweeper):
         self.config: DictConfig | None = config
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Runs the sweep and returns its exit code."""
+        """Runs the sweep, or the cells of ``table=NAME``, and returns its exit code."""
         from exp.sweep.hydra import sweep_arguments
 
         assert self.hydra_context is not None and self.config is not None
+        if self.table:
+            from exp.tables.run import run_tables
+
+            return run_tables(self.table, arguments, self.hydra_context, self.task_function, self.config)
         return sweep_arguments(arguments, self.hydra_context, self.task_function, self.config)
 
 

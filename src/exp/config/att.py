@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from exp.config.options import at_least, joined, odd, option
+from exp.config.options import Includes, at_least, joined, odd, option
 
 STATISTICS = ("avg", "max", "median", "l1", "l2")
 
@@ -79,7 +79,7 @@ class CoordinateAttention(Att):
     """Coordinate attention: two 1-D gates, along height and width (Hou et al., CVPR 2021)."""
 
     name: ClassVar[str] = "ca"
-    reduction: int = option(32, at_least(1))
+    reduction: int = option(32, at_least(1), axes=Includes("hw"))
     """Channel reduction of the shared bottleneck."""
     min_channels: int = option(8, at_least(1))
     """Fewest channels of the bottleneck."""

@@ -10,7 +10,7 @@ from exp.config.options import fields, nearest
 from exp.config.resolve import Resolved, resolve, unset
 from exp.config.run import Axes
 
-YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer")
+YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "logger")
 """Groups in the order in which they are shown."""
 
 
@@ -85,7 +85,7 @@ def in_one_line(error: BaseException) -> str:
     missing = re.search(r"Could not find '([^']+)'", text)
     if missing:
         group, _, choice = missing[1].rpartition("/")
-        options = [line.strip() for line in text.split("Available options in")[-1].splitlines()[1:] if "\t" in line]
+        options = choices_of(group)
         if group == "task_recipe":
             return f"recipe={choice.rpartition('_')[2]}: not a recipe of this task; it has {_recipes(choice)}"
         return f"{group}={choice}: no such choice; there are {', '.join(options)}{nearest(choice, options)}"
@@ -93,6 +93,13 @@ def in_one_line(error: BaseException) -> str:
     if unknown:
         return f"{unknown[1]}: no such option{_nearest_option(unknown[1])}"
     return " ".join(line.strip() for line in text.splitlines()[:2] if line.strip())
+
+
+def choices_of(group: str) -> list[str]:
+    """The choices of a group: the schema's order, then those that are YAML alone."""
+    files = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    ordered = [name for name in GROUPS.get(group, {}) if name in files]
+    return ordered + [name for name in files if name not in ordered]
 
 
 def _recipes(choice: str) -> str:

@@ -20,6 +20,16 @@ class ConfigError(Exception):
     """A choice or option that cannot stand; the message is one line: what, where, what to do."""
 
 
+class Includes:
+    """Values joined by + of which ``part`` is one, as a condition of ``option``."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+
+    def __contains__(self, value: str) -> bool:
+        return self.part in value.split("+")
+
+
 Check = Callable[[Any], str | None]
 """Says what is wrong with a value, None where nothing is."""
 
@@ -31,10 +41,12 @@ def option(default: Any, check: Check | None = None, *, identity: bool = True, *
         default: The value used where nobody sets the field; a list is copied.
         check: Says what is wrong with a value of the right type.
         identity: Whether the value belongs to a cell's identity (paths, workers and device names do not).
-        active_when: Other fields of the schema with the value (or tuple or range of values) under which this one is
-            consumed.
+        active_when: Other fields of the schema with the value (or tuple or range of values, or ``Includes``) under
+            which this one is consumed.
     """
-    wanted = {key: value if isinstance(value, (tuple, range)) else (value,) for key, value in active_when.items()}
+    wanted = {
+        key: value if isinstance(value, (tuple, range, Includes)) else (value,) for key, value in active_when.items()
+    }
     metadata = {"identity": identity, "when": wanted, "check": check}
     if isinstance(default, list):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
@@ -205,6 +217,15 @@ def active(schema: type, field: dataclasses.Field, values: dict[str, Any]) -> bo
     return all(
         values.get(key, default_of(known[key])) in wanted for key, wanted in field.metadata.get("when", {}).items()
     )
+
+
+def condition(name: str, wanted: Any) -> str:
+    """A condition of ``option`` as a person writes it: ``activation=elu|celu``."""
+    if isinstance(wanted, range):
+        return f"{name}={wanted.start} or more"
+    if isinstance(wanted, Includes):
+        return f"{name} with {wanted.part}"
+    return f"{name}={'|'.join(map(str, wanted))}"
 
 
 def effective(schema: type, given: dict[str, Any]) -> dict[str, Any]:

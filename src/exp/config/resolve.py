@@ -8,8 +8,22 @@ from typing import Any
 
 from exp import registry
 from exp.config import GROUPS, SECTIONS, ConfigError
-from exp.config.options import active, checked, default_of, describe, distinctive, effective, fields, hints, nearest
+from exp.config.options import (
+    active,
+    checked,
+    condition,
+    default_of,
+    describe,
+    distinctive,
+    effective,
+    fields,
+    hints,
+    nearest,
+)
 from exp.config.run import Axes
+
+TOP_LEVEL = ("seed", "recipe", "ckpt", "when")
+"""Options that belong to no part."""
 
 CIFAR_STEM_BELOW = 96
 """Images smaller than this get the CIFAR stem where the stem is left to us."""
@@ -56,8 +70,10 @@ def resolve(composed: dict[str, Any], overrides: Collection[str] = ()) -> Resolv
     """
     explicit = {override.lstrip("+~").partition("=")[0] for override in overrides}
     schemas = _schemas(composed)
+    _refuse_unknown(composed, schemas)
     given = {part: _given(part, composed.get(part)) for part in schemas}
     _route(composed, given, schemas, explicit)
+    _spread(given, schemas, explicit)
     _fill(composed.get("when") or {}, given, schemas)
     config: dict[str, Any] = {}
     for part, schema in schemas.items():
@@ -68,6 +84,10 @@ def resolve(composed: dict[str, Any], overrides: Collection[str] = ()) -> Resolv
     config |= {"seed": _seed(composed["seed"]), "recipe": composed["recipe"], "ckpt": composed.get("ckpt")}
     _complete(config)
     _refuse_impossible(config)
+    for schema in schemas.values():
+        complaint = schema.complaint(config) if hasattr(schema, "complaint") else None
+        if complaint:
+            raise ConfigError(complaint)
     return _identified(config, schemas, tuple(overrides))
 
 
@@ -81,6 +101,20 @@ def _schemas(composed: dict[str, Any]) -> dict[str, type]:
             raise ConfigError(f"{group}.name={node.get('name')}: unknown{nearest(node.get('name'), known)}")
         chosen[group] = known[node["name"]]
     return chosen | SECTIONS
+
+
+def _refuse_unknown(composed: dict[str, Any], schemas: dict[str, type]) -> None:
+    """Keys that were appended with + and belong to nothing."""
+    top = {*schemas, *fields(Axes), *TOP_LEVEL}
+    for key in composed:
+        if key not in top:
+            raise ConfigError(f"{key}: no such option, nothing would consume it{nearest(key, top)}")
+    for part, schema in schemas.items():
+        for key in composed.get(part) or {}:
+            if key != "name" and key not in fields(schema):
+                raise ConfigError(
+                    f"{part}.{key}: no such option, nothing would consume it{nearest(key, fields(schema))}"
+                )
 
 
 def _given(part: str, node: dict[str, Any] | None) -> dict[str, Any]:
@@ -124,6 +158,20 @@ def _route(
             explicit.add(f"{part}.{axis}")
 
 
+def _spread(given: dict[str, dict[str, Any]], schemas: dict[str, type], explicit: set[str]) -> None:
+    """Gives the value of an option that sets several others to those that are not given, and takes it away."""
+    for part, schema in schemas.items():
+        for name, targets in getattr(schema, "sets", {}).items():
+            value = given[part].pop(name, None)
+            if value is None:
+                continue
+            checked(schema, name, value, f"{part}.{name}")
+            for target in targets:
+                given[part].setdefault(target, value)
+                if f"{part}.{name}" in explicit:
+                    explicit.add(f"{part}.{target}")
+
+
 def _chosen(composed: dict[str, Any]) -> str:
     return ", ".join(f"{group}={composed[group]['name']}" for group in GROUPS if composed.get(group))
 
@@ -137,7 +185,12 @@ def _takers(axis: str) -> str:
 
 
 def _fill(when: dict[str, Any], given: dict[str, dict[str, Any]], schemas: dict[str, type]) -> None:
-    """Applies the recipe's options for a chosen part; what was given before stands."""
+    """Applies the recipe's options for a chosen part; what was given before stands.
+
+    Among them may be options of other parts, ``when: {model: {convlstm: {data: {batch_subjects: 4}}}}``; these come
+    before what the recipe says of the other part itself.
+    """
+    own: list[tuple[str, dict[str, Any]]] = []
     for part, by_name in when.items():
         if part not in GROUPS and part not in SECTIONS:
             raise ConfigError(f"when.{part}: no such part{nearest(part, [*GROUPS, *SECTIONS])}")
@@ -145,22 +198,30 @@ def _fill(when: dict[str, Any], given: dict[str, dict[str, Any]], schemas: dict[
             schema = GROUPS[part].get(name) if part in GROUPS else SECTIONS[part]
             if schema is None:
                 raise ConfigError(f"when.{part}.{name}: no such choice{nearest(name, GROUPS[part])}")
-            for key in values:
+            others = {key: more for key, more in values.items() if key in schemas and isinstance(more, dict)}
+            plain = {key: value for key, value in values.items() if key not in others}
+            for key in plain:
                 if key not in fields(schema):
                     raise ConfigError(f"when.{part}.{name}.{key}: no such option{nearest(key, fields(schema))}")
+            for other, more in others.items():
+                for key in more:
+                    if key not in fields(schemas[other]):
+                        known = fields(schemas[other])
+                        raise ConfigError(f"when.{part}.{name}.{other}.{key}: no such option{nearest(key, known)}")
             chosen = getattr(schemas.get(part), "name", None) if part in GROUPS else given[part].get("name")
             if chosen == name:
-                given[part] = dict(values) | given[part]
+                own.append((part, plain))
+                for other, more in others.items():
+                    given[other] = more | given[other]
+    for part, plain in own:
+        given[part] = plain | given[part]
 
 
 def _refuse_dead(part: str, schema: type, values: dict[str, Any], explicit: set[str]) -> None:
     for name in values:
         field = fields(schema)[name]
         if f"{part}.{name}" in explicit and not active(schema, field, values):
-            needs = " and ".join(
-                f"{part}.{key}={'|'.join(map(str, wanted)) if isinstance(wanted, tuple) else f'{wanted.start} or more'}"
-                for key, wanted in field.metadata["when"].items()
-            )
+            needs = " and ".join(f"{part}.{condition(*wanted)}" for wanted in field.metadata["when"].items())
             raise ConfigError(f"{part}.{name}={values[name]}: nothing consumes it here; it needs {needs}")
 
 
@@ -225,7 +286,7 @@ def _slug(identity: dict[str, Any]) -> str:
     words = [identity[group]["name"] for group in ("model", "att", "data") if group in identity]
     for group in ("task", "model", "att"):
         words += [
-            f"{key}={value}"
+            f"{key}{value}"
             for key, value in identity.get(group, {}).items()
             if key not in ("name", "stem") and isinstance(value, (str, int, float, bool))
         ]

@@ -126,9 +126,7 @@ class Batches:
         return self._images is not None
 
     def set_position(self, epoch: int, start: int = 0) -> None:
-        """Makes the next `iter()` begin at micro-batch `start` of `epoch`.
-
-        The start serves that one `iter()`; later ones begin at 0 of the same epoch until this is called again.
+        """Makes every `iter()` from now on begin at micro-batch `start` of `epoch`, until this is called again.
 
         Raises:
             ValueError: if there is no such place (start may be the length: nothing is left then).
@@ -140,7 +138,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         # The position is taken now, not at the first next().
-        epoch, start, self._start = self._epoch, self._start, 0
+        epoch, start = self._epoch, self._start
         order = self._order(epoch)
         return self._from_device(order, epoch, start) if self.resident else self._from_host(order, epoch, start)
 

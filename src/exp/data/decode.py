@@ -33,11 +33,46 @@ def read_image(path: Path, size: int) -> np.ndarray:
     """
     import cv2
 
+    data, header = _whole(path)
+    flags = _reduced(min(header), size) if header is not None else cv2.IMREAD_COLOR
+    image = _decoded(path, data, flags)
+    return np.ascontiguousarray(_square(image, size)[:, :, ::-1].transpose(2, 0, 1))
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """Reads an image in grey and in its own size; colours are weighted as the eye does, transparency is dropped.
+
+    Returns:
+        uint8 (H, W).
+
+    Raises:
+        DataError: if the file cannot be read, or is damaged or truncated.
+    """
+    import cv2
+
+    return _decoded(path, _whole(path)[0], cv2.IMREAD_GRAYSCALE)
+
+
+def read_colour(path: Path) -> np.ndarray:
+    """Reads an image in colour and in its own size; grey images get three equal channels, transparency is dropped.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        DataError: if the file cannot be read, or is damaged or truncated.
+    """
+    import cv2
+
+    return np.ascontiguousarray(_decoded(path, _whole(path)[0], cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def _whole(path: Path) -> tuple[bytes, tuple[int, int] | None]:
+    """A file's bytes, checked for being whole, and the height and width of a JPEG."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from None
-    flags = cv2.IMREAD_COLOR
     if data.startswith(_JPEG):
         header = _jpeg_header(data)
         if header is not None:
@@ -45,16 +80,22 @@ def read_image(path: Path, size: int) -> np.ndarray:
             # OpenCV fills the rest of a truncated JPEG with grey and only prints a warning.
             if data.find(_JPEG_END, scan) < 0:
                 raise DataError(f"{path}: truncated JPEG; get the file again or remove it")
-            flags = _reduced(min(height, width), size)
+            return data, (height, width)
     elif data.startswith(_PNG) and _PNG_END not in data:
         raise DataError(f"{path}: truncated PNG; get the file again or remove it")
+    return data, None
+
+
+def _decoded(path: Path, data: bytes, flags: int) -> np.ndarray:
+    import cv2
+
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         image = None
     if image is None:
         raise DataError(f"{path}: not a readable image; get the file again or remove it")
-    return np.ascontiguousarray(_square(image, size)[:, :, ::-1].transpose(2, 0, 1))
+    return image
 
 
 def _square(image: np.ndarray, size: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A model from plain options: the backbone by name, attention put in its places."""
 
+import inspect
 from functools import partial
 from typing import Any
 
@@ -16,14 +17,19 @@ def attention(options: dict[str, Any]) -> dict[str, Any]:
     return {"att": partial(registry.load(registry.BLOCKS, options["name"]), **own), "placement": options["placement"]}
 
 
-def backbone(config: dict[str, Any], *, in_channels: int, num_classes: int) -> nn.Module:
+def backbone(
+    config: dict[str, Any], *, in_channels: int, num_classes: int, image_size: tuple[int, ...] | None = None
+) -> nn.Module:
     """The chosen model with the chosen attention.
 
     Args:
         config: A cell's effective options, of which ``model`` and ``att`` are read.
         in_channels: Channels of an image.
         num_classes: Outputs of the classifier.
+        image_size: Height and width, for the models that are built for one size and name it in their constructor.
     """
     own = {key: value for key, value in config["model"].items() if key != "name"}
     build = registry.load(registry.MODELS, config["model"]["name"])
+    if "image_size" in inspect.signature(build).parameters:
+        own["image_size"] = image_size
     return build(in_channels=in_channels, num_classes=num_classes, **own, **attention(config["att"]))

@@ -66,7 +66,7 @@ def make_activation(
 
 
 class SoftmaxMap(nn.Module):
-    """Softmax over all positions of one sample's map, times their number, so that the gate's mean is 1."""
+    """Softmax over all positions of one sample's map, times their number: mean 1, peaks up to that number."""
 
     def forward(self, logit: Tensor) -> Tensor:
         flat = logit.flatten(1)

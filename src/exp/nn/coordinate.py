@@ -80,10 +80,8 @@ class CoordinateGates(nn.Module):
         # (n, P, r, a + b): every profile with the mixed axis r before the position.
         profiles = torch.cat([self._profiles(x, axis_b), self._profiles(x, axis_a)], 3)
         if self.plane == "hw":
-            mixed = self.conv1(profiles.flatten(1, 2).unsqueeze(3))  # (n, P c, h + w, 1)
-        else:
-            mixed = self.conv1(profiles)
-        hidden = self.act(self.bn1(mixed))
+            profiles = profiles.flatten(1, 2).unsqueeze(3)  # (n, P c, h + w, 1)
+        hidden = self.act(self.bn1(self.conv1(profiles)))
         position = 2 if self.plane == "hw" else 3
         size_a = x.shape[axis_a]
         along_a, along_b = hidden.split([size_a, hidden.shape[position] - size_a], position)

@@ -2,8 +2,8 @@
 
 A convolution with dilation d never mixes positions of different residue modulo d: it is d * d interleaved undilated
 convolutions. CPU libraries run those, channels last, two to three times as fast, backward pass included. On sub-grids
-smaller than the kernel the outer taps meet only padding and are cut off. Exact up to rounding; the state dict is that of
-nn.Conv2d.
+smaller than the kernel the outer taps meet only padding and are cut off. Exact up to rounding; the state dict is that
+of nn.Conv2d.
 """
 
 import torch

@@ -3,8 +3,6 @@
 Source: Guo, Lu, Liu, Cheng, Hu, "Visual Attention Network", Computational Visual Media 2023.
 """
 
-import math
-
 from torch import Tensor, nn
 
 from exp.nn.checks import one_of_ints
@@ -20,6 +18,12 @@ class LKA(nn.Module):
     attention = 1x1(dilated depthwise(depthwise(x))), all with bias, no norm, no activation and no gate, so its scale
     is unbounded. The nominal K is not the true receptive field, which is k + d (k' - 1): 9, 17, 23 and 31 for K = 7,
     14, 21 and 28 (for K = 21: 5 + 3 * 6 = 23, not 21). Key names are the official ones (conv0, conv_spatial, conv1).
+
+    It has no initialisation of its own: under the residual networks' fan-out rule, which forgets the groups, the map
+    starts near 0 and the block trains at lr 0.1; under VAN's rule the map starts with a standard deviation near 3,
+    which VAN tames by a layer scale of 0.01 and a ResNet does not. On the trunk (placement block_end) the ungated
+    product squares the features' scale in every block and overflows in deep networks.
+
     On a CPU a block costs several times the bottleneck it sits in, even with the faster dilated convolution.
 
     Args:
@@ -36,18 +40,6 @@ class LKA(nn.Module):
         self.conv0 = nn.Conv2d(channels, channels, local, padding=local // 2, groups=channels)
         self.conv_spatial = DilatedDepthwise2d(channels, dilated, dilation=dilation)
         self.conv1 = nn.Conv2d(channels, channels, 1)
-        self.init_weights()
-
-    def init_weights(self) -> None:
-        """VAN's initialisation: normal with variance 2 / (k^2 * outputs a group), biases 0.
-
-        A generic fan-out rule that forgets the groups would make the depthwise weights sqrt(C) times too small.
-        """
-        for conv in (self.conv0, self.conv_spatial, self.conv1):
-            fan_out = conv.kernel_size[0] * conv.kernel_size[1] * conv.out_channels // conv.groups
-            nn.init.normal_(conv.weight, 0, math.sqrt(2 / fan_out))
-            if conv.bias is not None:
-                nn.init.zeros_(conv.bias)
 
     def attention(self, x: Tensor) -> Tensor:
         """Returns the attention map (B, C, H, W), ungated."""

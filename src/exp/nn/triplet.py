@@ -77,7 +77,7 @@ class Triplet(TripletBase):
         gate: sigmoid | tanh | softmax_map (over the positions of a sample's map, rescaled to mean 1) | softmax_branch
             (the branches compete at each position, see BranchFusion.forward) | softmax_batch (the flaw of
             004_19b35580bfaac8c6.txt: over the batch, so samples depend on each other; for its published recipe only).
-            A softmax over positions or batch does not see BatchNorm's beta or the conv bias unless an activation follows.
+            A softmax over positions or batch does not see BatchNorm's beta unless an activation follows.
         kernel_size: Odd k.
         bias: Bias of the gate convolutions.
         fusion: mean | linear (one free weight a branch) | conv (n weights a channel).

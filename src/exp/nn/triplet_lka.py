@@ -53,11 +53,6 @@ class TripletLKA(TripletBase):
         one_of_ints("TripletLKA", "lka_kernel", lka_kernel, LKA_KERNELS)
         self.lka = LKA(channels, kernel_size=lka_kernel)
 
-    def init_weights(self) -> None:
-        """Restores the block's own starting values; call it after any generic initialisation."""
-        super().init_weights()
-        self.lka.init_weights()
-
     def third(self, x: Tensor) -> tuple[Tensor, Tensor]:
         attention = self.lka.attention(x)
         return attention, attention

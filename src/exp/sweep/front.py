@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,18 @@ from exp.sweep.summary import duration, label, summary, varied_choices
 from exp.sweep.view import View
 
 
-def sweep(combinations: Iterable[list[str]], compose: Compose, *, invalid: str, command: str) -> int:
+Show = Callable[[Plan, Console], None]
+"""Prints what a sweep ends with."""
+
+
+def print_summary(planned: Plan, console: Console) -> None:
+    """Prints a row a combination, seeds averaged."""
+    console.print(summary(planned.cells, planned.skipped))
+
+
+def sweep(
+    combinations: Iterable[list[str]], compose: Compose, *, invalid: str, command: str, show: Show = print_summary
+) -> int:
     """Runs what is missing of a sweep and prints its table.
 
     Args:
@@ -24,6 +35,7 @@ def sweep(combinations: Iterable[list[str]], compose: Compose, *, invalid: str, 
         compose: Composes overrides to a plain configuration.
         invalid: ``error`` or ``skip`` for combinations that cannot stand.
         command: What the user typed.
+        show: Prints the table.
 
     Returns:
         Exit code: 0 where all cells are done, 1 where one failed, 130 where the sweep was interrupted.
@@ -39,7 +51,7 @@ def sweep(combinations: Iterable[list[str]], compose: Compose, *, invalid: str, 
     interrupted = False
     if planned.todo:
         outcomes, interrupted = _run(planned, command, invalid, console)
-    return report(planned, outcomes, interrupted, command, time.monotonic() - started, console)
+    return report(planned, outcomes, interrupted, command, time.monotonic() - started, console, show)
 
 
 def names(cells: Iterable[Planned]) -> dict[str, str]:
@@ -79,11 +91,17 @@ def _run(planned: Plan, command: str, invalid: str, console: Console) -> tuple[d
 
 
 def report(
-    planned: Plan, outcomes: dict[str, Outcome], interrupted: bool, command: str, seconds: float, console: Console
+    planned: Plan,
+    outcomes: dict[str, Outcome],
+    interrupted: bool,
+    command: str,
+    seconds: float,
+    console: Console,
+    show: Show = print_summary,
 ) -> int:
     """Prints the table, the failures, and what to type next; returns the exit code."""
     called = names(planned.cells)
-    console.print(summary(planned.cells, planned.skipped))
+    show(planned, console)
     console.print()
     for one in planned.cells:
         status = one.cell.status()
@@ -148,4 +166,5 @@ def shown(path: Path) -> str:
 def typed_command() -> str:
     """The command line of this process as the user typed it."""
     program = "exp" if Path(sys.argv[0]).name == "exp" else "python -m exp"
-    return " ".join([program, *map(shlex.quote, sys.argv[1:])])
+    words = [f"table={word[21:-1]}" if word.startswith("hydra.sweeper.table='") else word for word in sys.argv[1:]]
+    return " ".join([program, *map(shlex.quote, words)])

@@ -11,7 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from exp import outcome
-from exp.sweep.front import report, sweep, typed_command
+from exp.sweep.front import Show, print_summary, report, sweep, typed_command
 from exp.sweep.plan import Compose, explicit_cells, plan
 
 
@@ -41,14 +41,23 @@ def sweep_arguments(
     arguments: list[str], context: HydraContext, task_function: TaskFunction, config: DictConfig
 ) -> int:
     """Runs a sweep with our launcher or with another."""
+    outcome.code = run_cells(combinations(arguments, config), context, task_function, config)
+    return outcome.code
+
+
+def run_cells(
+    cells: list[list[str]],
+    context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    show: Show = print_summary,
+) -> int:
+    """Runs the cells of given overrides with our launcher or with another; returns the exit code."""
     invalid = config.sweep.invalid or "error"
-    cells = combinations(arguments, config)
     compose = composer(context, config)
     if OmegaConf.select(config, "hydra.launcher._target_") == "hydra_plugins.exp_cells.CellsLauncher":
-        outcome.code = sweep(cells, compose, invalid=invalid, command=typed_command())
-    else:
-        outcome.code = _elsewhere(cells, compose, invalid, context, task_function, config)
-    return outcome.code
+        return sweep(cells, compose, invalid=invalid, command=typed_command(), show=show)
+    return _elsewhere(cells, compose, invalid, context, task_function, config, show)
 
 
 def _elsewhere(
@@ -58,6 +67,7 @@ def _elsewhere(
     context: HydraContext,
     task_function: TaskFunction,
     config: DictConfig,
+    show: Show,
 ) -> int:
     """Another launcher runs the missing cells; what became of them is read from their directories."""
     import time
@@ -75,7 +85,7 @@ def _elsewhere(
     ran = {one.resolved.key: one.cell.status() for one in planned.todo}
     outcomes = {key: _outcome(status) for key, status in ran.items()}
     console = Console(highlight=False)
-    return report(planned, outcomes, False, typed_command(), time.monotonic() - started, console)
+    return report(planned, outcomes, False, typed_command(), time.monotonic() - started, console, show)
 
 
 def _outcome(status: dict[str, Any]) -> Any:

@@ -1,6 +1,5 @@
 """The table a sweep ends with: a row a combination, seeds averaged."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +41,7 @@ def summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], s
             states = ", ".join(sorted({cell.status()["state"] for cell in group}))
             table.add_row(*(name or (group[0].path.name,)), f"[dim]{states}[/dim]")
             continue
-        cells_ = [mean_sd([result["test"].get(metric, math.nan) for result in done]) for metric in metrics]
+        cells_ = [mean_sd([result["test"].get(metric) for result in done]) for metric in metrics]
         cost = [count(done[0].get("params")), count(done[0].get("macs")), duration(_mean(done, "train_seconds"))]
         table.add_row(*(name or (group[0].path.name,)), *cells_, *cost)
     for overrides, why in skipped:
@@ -65,7 +64,7 @@ def varied_choices(configs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     chosen = {part for (part, name), values in paths.items() if name == "name" and len(values) > 1}
     varied = []
     for (part, name), values in paths.items():
-        if part in ("seed", "sweep", "cells", "recipe") or len(values) < 2:
+        if part in ("seed", "sweep", "cells", "logger", "origin", "recipe") or len(values) < 2:
             continue
         follows = (
             part in chosen and name != "name" and (present[part, name] < len(configs) or _decided(configs, part, name))
@@ -93,9 +92,9 @@ def label(config: dict[str, Any], varied: Sequence[tuple[str, str]]) -> tuple[st
     return tuple(words)
 
 
-def mean_sd(values: Sequence[float]) -> str:
+def mean_sd(values: Sequence[float | None]) -> str:
     """``97.22`` of one, ``97.22 ± 0.31 (3)`` of several."""
-    known = [value for value in values if value is not None and not math.isnan(value)]
+    known = [value for value in values if value is not None]
     if not known:
         return "-"
     mean = statistics.fmean(known)

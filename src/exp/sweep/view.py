@@ -99,4 +99,4 @@ def fraction(status: dict[str, Any]) -> float:
 
 def metrics(status: dict[str, Any]) -> str:
     """The last metrics of a status in a line."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in status.get("metrics", {}).items())
+    return "  ".join(f"{name} {value:.4g}" for name, value in status.get("metrics", {}).items() if value is not None)

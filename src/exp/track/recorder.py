@@ -71,6 +71,8 @@ class Recorder(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the epoch's mean training loss."""
         self._take(trainer, pl_module)
+        assert isinstance(pl_module, Task)
+        further = pl_module.take_train_scores()
         total, count = self._epoch_loss.tolist()
         self._epoch_loss.zero_()
         if trainer.is_global_zero:
@@ -80,6 +82,7 @@ class Recorder(pl.Callback):
                 epoch=trainer.current_epoch,
                 step=trainer.global_step,
                 loss=total / max(count, 1),
+                **further,
                 lr=_lr(trainer),
                 seconds=round(time.monotonic() - self._epoch_started, 3),
             )

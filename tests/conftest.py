@@ -1,0 +1,71 @@
+"""What all tests share: cells below a temporary folder, runs in this process and in real ones."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY = ["width=4", "batch_size=256", "trainer.max_epochs=2", "trainer.threads=1", "trainer.accelerator=cpu"]
+"""A cell of about a second."""
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "COLUMNS": "200"}
+
+
+def exp(*words: str, cwd: Path, module: str = "exp", timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Runs ``python -m exp`` as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
+    """Starts ``python -m exp`` in a session of its own, its output in ``out.txt``."""
+    with open(cwd / "out.txt", "a") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "exp", *words],
+            cwd=cwd,
+            env=ENVIRONMENT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def results(folder: Path) -> list[dict[str, Any]]:
+    """All results below a folder of cells, by slug."""
+    return sorted(
+        (json.loads(path.read_text()) for path in folder.glob("*/*/result.json")), key=lambda result: result["slug"]
+    )
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Trains a tiny cell in this process and returns its result, or its status where there is none."""
+    from exp.cell import Cell
+    from exp.config.compose import resolved
+    from exp.job import run_cell
+
+    def run(*overrides: str, tiny: bool = True, anew: bool = False) -> dict[str, Any]:
+        given = [*(TINY if tiny else []), f"cells.dir={tmp_path}/multirun", *overrides]
+        keys = {word.partition("=")[0]: word for word in given}
+        one = resolved(list(keys.values()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            run_cell(one, command="test", anew=anew)
+        cell = Cell(one)
+        return (cell.result() or cell.status()) | {"path": cell.path}
+
+    return run
