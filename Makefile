@@ -1,11 +1,17 @@
 # make run    sets up .venv and runs the main job: attention ablations on embedded images, ending in a table
 # make test   sets up .venv and passes the tests
+#
+# Each in an environment of its own below .venvs, where pins may clash with those of the rest:
+# make test-plugins   jobs by submitit, as under SLURM, and Optuna's sweeper
+# make test-ray       a Ray cluster on this machine
+# make test-hydra14   sweeps and configuration on the newest hydra-core 1.4
+# make bench-sweep    12 cells by separate commands, Hydra's launchers and ours
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-fast test-slow lint help clean
+.PHONY: run test test-fast test-slow test-plugins test-ray test-hydra14 bench-sweep lint help clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -26,6 +32,18 @@ test-fast: $(READY)
 test-slow: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
+test-plugins: .venvs/plugins/.ready
+	OMP_NUM_THREADS=1 .venvs/plugins/bin/python -m pytest -m 'slow or not slow' tests/sweep/test_slurm.py tests/sweep/test_optuna.py
+
+test-ray: .venvs/ray/.ready
+	OMP_NUM_THREADS=1 .venvs/ray/bin/python -m pytest tests/sweep/test_ray.py
+
+test-hydra14: .venvs/hydra14/.ready
+	OMP_NUM_THREADS=1 .venvs/hydra14/bin/python -m pytest tests/config tests/sweep
+
+bench-sweep: .venvs/plugins/.ready
+	OMP_NUM_THREADS=1 .venvs/plugins/bin/python benchmarks/sweep.py
+
 clean:
 	rm -rf .venv .venvs build dist
 
@@ -36,3 +54,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
+
+NEEDS_plugins := -e '.[dev,slurm,optuna]' hydra-joblib-launcher
+NEEDS_ray := -e '.[dev,ray]'
+NEEDS_hydra14 := -e '.[dev]' 'hydra-core>=1.4.0rc3,<1.5'
+
+.venvs/%/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venvs/$*
+	grep -v -E '^(hydra-core|omegaconf)==' constraints.txt > .venvs/$*/constraints.txt
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -c .venvs/$*/constraints.txt $(NEEDS_$*)
+	touch $@

@@ -8,8 +8,8 @@ import torch
 
 from exp.config import ConfigError
 from exp.config.compose import resolved
-from exp.train import cost, weights_sha256
 from exp.track.metrics import read_metrics
+from exp.train import cost, weights_sha256
 
 Train = Callable[..., dict[str, Any]]
 
@@ -20,8 +20,9 @@ def test_a_result_says_all_it_should(train: Train) -> None:
     assert result["seed"] == 3
     assert result["test"].keys() == {"top1", "top5", "loss"}
     assert result["best"]["metrics"].keys() == {"top1", "top5", "loss"}
-    assert result["params"] == sum(torch.load(result["path"] / "best.ckpt", weights_only=True)["state_dict"][k].numel()
-                                   for k in parameters(result))
+    assert result["params"] == sum(
+        torch.load(result["path"] / "best.ckpt", weights_only=True)["state_dict"][k].numel() for k in parameters(result)
+    )
     assert result["macs"] > 0
     assert result["samples_seen"] == 2 * 1222
     assert result["world_size"] == 1
@@ -129,7 +130,12 @@ def test_speed_options_run(train: Train) -> None:
 
 def test_published_flaws_are_there(train: Train) -> None:
     result = train(
-        "recipe=published", "data=digits", "model=resnet18", "att=triplet", "task.head_classes=20", "data.val_fraction=0"
+        "recipe=published",
+        "data=digits",
+        "model=resnet18",
+        "att=triplet",
+        "task.head_classes=20",
+        "data.val_fraction=0",
     )
     lines = read_metrics(result["path"] / "metrics.jsonl")
     assert [line["split"] for line in lines] == ["test", "train", "test", "train", "test"], "chosen on the test part"

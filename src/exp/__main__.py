@@ -3,7 +3,8 @@
 import os
 import sys
 
-from exp.config import ConfigError
+from exp.errors import CellFailed, ConfigError, DataError
+from exp.terminal import remember_typed
 
 SWEEPER_TABLE = "hydra.sweeper.table="
 
@@ -20,9 +21,8 @@ def run(arguments: list[str]) -> int:
 
         print_help()
         return 0
-    from exp.data.source import DataError
-
     speed_up()
+    remember_typed(arguments)
     try:
         arguments = _table_to_sweeper(arguments)
         return _hydra(arguments)
@@ -42,8 +42,9 @@ def _table_to_sweeper(arguments: list[str]) -> list[str]:
         raise ConfigError(
             f"table={tables[0]}: a table is many cells; add --multirun, or python -m exp.table {tables[0]} --run"
         )
+    first = next(place for place, word in enumerate(arguments) if word.startswith("table="))
     rest = [word for word in arguments if not word.startswith("table=")]
-    return [*rest, f"{SWEEPER_TABLE}'{','.join(tables)}'"]
+    return [*rest[:first], f"{SWEEPER_TABLE}'{','.join(tables)}'", *rest[first:]]
 
 
 def speed_up() -> None:
@@ -72,12 +73,27 @@ def _hydra(arguments: list[str]) -> int:
         return 0
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [sys.argv[0], *arguments]
+    sys.argv = [sys.argv[0], *(one_choice(word, arguments) for word in arguments)]
     try:
-        hydra.main(version_base=version_base(), config_path=str(conf_dir()), config_name="config")(under_hydra)()
+        hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(under_hydra)()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(in_one_line(error)) from error
+    except CellFailed as error:
+        print(f"exp: {error}", file=sys.stderr)
+        return 1
     return outcome.code
+
+
+def one_choice(word: str, arguments: list[str]) -> str:
+    """``att.reduction=8`` as a list of one choice where a sweep varies att.
+
+    Hydra composes a sweep's base without what is varied, so that an option of a varied part would be unknown to it.
+    """
+    key, _, value = word.partition("=")
+    part = key.partition(".")[0]
+    varied = {"--multirun", "-m"} & set(arguments) and any(other.startswith(f"{part}=") for other in arguments)
+    listed = "," in value or value.startswith(("choice(", "range(", "sort(", "shuffle(", "glob("))
+    return f"{key}=choice({value})" if varied and "." in key and not listed else word
 
 
 def print_config(cell: object) -> None:

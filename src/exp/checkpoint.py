@@ -61,6 +61,7 @@ class Keeper(pl.Callback):
         self.seconds = 0.0
         self._started = self._saved = time.monotonic()
         self._stop = False
+        self._soon = False
         self._handlers: dict[int, Any] = {}
 
     @property
@@ -69,19 +70,33 @@ class Keeper(pl.Callback):
         return self.seconds + time.monotonic() - self._started
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Takes over SIGTERM and SIGINT: the first asks for a save and a stop."""
+        """Takes over SIGTERM, SIGINT and SIGUSR2: the first asks for a save and a stop.
+
+        Where a queue warns by SIGUSR2 and starts the job again, its SIGTERM asks for a save alone: a job that ends by
+        itself would not be started again. Ranks above 0 hear of it from rank 0.
+        """
         self._started = self._saved = time.monotonic()
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+        if trainer.is_global_zero and threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
                 self._handlers[number] = signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stop and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._stop = True
+        if number == signal.SIGTERM and callable(self._handlers[signal.SIGUSR2]):
+            self._soon = True
+        else:
+            self._stop = True
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Gives the signals back."""
+        self._give_back()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def _give_back(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
@@ -115,7 +130,7 @@ class Keeper(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves at an epoch's end if it is time, it is the last, or a stop was asked for."""
         stop, due = self._agree(trainer, pl_module)
-        done = trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
+        done = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
         if stop or due or done:
             self._save(trainer, epoch=trainer.current_epoch + 1, start=0)
         if stop and not done:
@@ -123,7 +138,7 @@ class Keeper(pl.Callback):
 
     def _agree(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> tuple[bool, bool]:
         """Whether any rank was told to stop, and whether a save is due by rank 0's clock."""
-        due = 0 < self.save_every <= time.monotonic() - self._saved and trainer.is_global_zero
+        due = self._soon or (0 < self.save_every <= time.monotonic() - self._saved and trainer.is_global_zero)
         if trainer.world_size == 1:
             return self._stop, due
         flags = torch.tensor([self._stop, due], dtype=torch.int32, device=pl_module.device)
@@ -144,6 +159,7 @@ class Keeper(pl.Callback):
         finally:
             fresh.unlink(missing_ok=True)
         self._saved = time.monotonic()
+        self._soon = False
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -14,21 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from lightning.fabric.plugins.environments import ClusterEnvironment
 
+from exp.rank import Rank
+
 POLL_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class Rank:
-    """Which process of how many this is, and where they meet."""
-
-    rank: int = 0
-    world_size: int = 1
-    port: int = 0
 
 
 ALONE = Rank()
@@ -43,13 +35,13 @@ class Ranks(ClusterEnvironment):
 
     @property
     def creates_processes_externally(self) -> bool:
-        """Always: we start the ranks."""
+        """Always: we or srun start the ranks."""
         return True
 
     @property
     def main_address(self) -> str:
-        """One node."""
-        return "127.0.0.1"
+        """The host of rank 0."""
+        return self._rank.address
 
     @property
     def main_port(self) -> int:
@@ -80,12 +72,12 @@ class Ranks(ClusterEnvironment):
             raise RuntimeError(f"Lightning calls this rank {rank}, it was started as {self._rank.rank}")
 
     def local_rank(self) -> int:
-        """One node, so the same number."""
-        return self._rank.rank
+        """Number among the ranks of this node."""
+        return self._rank.local_rank
 
     def node_rank(self) -> int:
-        """One node."""
-        return 0
+        """Number of this node."""
+        return self._rank.rank // self._rank.per_node
 
 
 def free_port() -> int:
@@ -101,6 +93,12 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def leave_signals_to_lead() -> None:
+    """Lets rank 0 alone decide what a signal to the whole job means; it tells the others, who end with it."""
+    for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class Followers:

@@ -4,12 +4,14 @@ import os
 import sys
 from pathlib import Path
 
-from exp.ddp import Rank, die_with_parent
+from exp.ddp import die_with_parent, leave_signals_to_lead
+from exp.rank import Rank
 
 
 def main(folder: str, rank: int, world_size: int, port: int) -> None:
     """Trains along with rank 0; whatever goes wrong is rank 0's to report."""
     die_with_parent(int(os.environ.pop("EXP_PARENT")))
+    leave_signals_to_lead()
     from exp.cell import read_json
     from exp.checkpoint import Interrupted
     from exp.train import run

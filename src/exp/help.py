@@ -1,5 +1,7 @@
 """``python -m exp --help``: one screen."""
 
+import textwrap
+
 from exp.config import SECTIONS
 from exp.config.compose import YAML_GROUPS, choices_of
 
@@ -11,6 +13,7 @@ EXAMPLES = (
     ("exp --cfg job att=ca", "what would run, every option with its value"),
     ("exp.list att", "what can be chosen and each choice's options"),
     ("exp.diff CELL CELL", "how two cells differ"),
+    ("exp.table", "published tables: how complete each is; exp.table NAME --run runs what is missing"),
     ("exp.cost model=resnet50 att=triplet data=imagenet", "parameters, MACs, FLOPs"),
 )
 
@@ -21,7 +24,8 @@ def print_help() -> None:
     print("usage: python -m exp [GROUP=CHOICE] [OPTION=VALUE] [GROUP.OPTION=VALUE] ...")
     print("       python -m exp --multirun KEY=A,B,C ...      (or the console script: exp ...)\n")
     for group in YAML_GROUPS:
-        print(f"  {group + '=':9}{' '.join(choices_of(group))}")
+        listed = " ".join(choices_of(group))
+        print(textwrap.fill(listed, 100, initial_indent=f"  {group + '=':9}", subsequent_indent=" " * 11))
     print(
         f"\n  options in sections: {', '.join(f'{section}.*' for section in SECTIONS)}; any option of a choice also by"
     )

@@ -1,21 +1,29 @@
 """Runs one cell in this process, from lock to result; every launcher ends up here."""
 
 import os
+import shlex
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exp import registry
 from exp.cell import Cell, write_json
 from exp.config import ConfigError
 from exp.config.resolve import Resolved
-from exp.data.source import DataError
+from exp.errors import DataError
 from exp.lock import Locked
 from exp.machine import cpus
 from exp.provenance import code_in_use, provenance
+from exp.terminal import amount
+
+if TYPE_CHECKING:
+    from exp.srun import Tasks
+    from exp.track.mirror import Mirror
 
 EXIT_CODES = {"done": 0, "failed": 1, "diverged": 1, "waiting": 130, "running": 1}
 """Exit code of a process that ran a cell, by the state it left."""
@@ -28,6 +36,7 @@ def run_cell(
     threads: int = 0,
     anew: bool = False,
     report: Callable[[dict[str, Any]], None] = lambda progress: None,
+    tasks: "Tasks | None" = None,
 ) -> str:
     """Runs a cell unless it is done, goes on where it was stopped, and leaves its result or its traceback.
 
@@ -37,6 +46,7 @@ def run_cell(
         threads: CPU threads for a cell that starts for the first time; 0 takes all cores.
         anew: Whether to throw away what the cell has.
         report: Told of progress.
+        tasks: The ranks above 0 where srun has started them; otherwise the cell starts them itself.
 
     Returns:
         The state it is in now: done, failed, diverged, waiting (interrupted) or running (elsewhere).
@@ -53,13 +63,22 @@ def run_cell(
             return "done"
         if anew:
             cell.clear()
-        return _run_locked(cell, command, threads, lock.held, report)
+        from exp.track.mirror import Mirror
+
+        with Mirror(cell, command) as mirror:
+            return _run_locked(cell, command, threads, lock.held, report, mirror, tasks)
     finally:
         lock.release()
 
 
 def _run_locked(
-    cell: Cell, command: str, threads: int, held: Callable[[], bool], report: Callable[[dict[str, Any]], None]
+    cell: Cell,
+    command: str,
+    threads: int,
+    held: Callable[[], bool],
+    report: Callable[[dict[str, Any]], None],
+    mirror: "Mirror",
+    tasks: "Tasks | None",
 ) -> str:
     from exp import train
     from exp.checkpoint import Interrupted, LockLost
@@ -94,16 +113,20 @@ def _run_locked(
         cell.write_status(state, **started, error=error)
         return state
 
-    followers: Followers | None = None
+    def died(message: str) -> None:
+        fail("failed", message, message + "\n")
+
+    followers: Followers | Tasks | None = None
     rank = ALONE
     try:
         fingerprint = registry.source(config["data"]).check()
         if config["trainer"]["devices"] > 1:
-            followers = Followers(
-                cell.path, config["trainer"]["devices"], lambda message: void(fail("failed", message, message + "\n"))
-            )
+            devices = config["trainer"]["devices"]
+            followers = tasks.call(threads, cell.resolved.key, died) if tasks else Followers(cell.path, devices, died)
             rank = followers.lead
-        measured = train.run(config, cell.path, rank=rank, threads=threads, held=held, report=tell)
+        measured = train.run(
+            config, cell.path, rank=rank, threads=threads, held=held, report=tell, views=mirror.callbacks
+        )
         if followers:
             followers.join()
         _prune(cell, config["cells"]["keep"])
@@ -151,10 +174,6 @@ def _run_locked(
             followers.kill()
 
 
-def void(_: object) -> None:
-    """Drops a value."""
-
-
 def _prune(cell: Cell, keep: str) -> None:
     for name in ("last", "best"):
         if name not in keep:
@@ -163,39 +182,58 @@ def _prune(cell: Cell, keep: str) -> None:
 
 def disk(path: Path) -> str:
     """A folder's size for people."""
-    size = float(sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file()))
-    for unit in ("B", "KB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+    return amount(sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file()))
 
 
-def under_hydra(config: Any) -> str:
-    """The function that Hydra runs: one cell in this process; returns its state and leaves the exit code."""
+def under_hydra(config: Any) -> Any:
+    """The function that Hydra runs: one cell in this process; leaves the exit code.
+
+    Returns:
+        For a sweeper that looks for the best: the monitored metric of the best epoch; the cell's state if it has none.
+    """
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    from exp import outcome
+    from exp import outcome, srun
     from exp.config.resolve import resolve
-    from exp.sweep.front import typed_command
+    from exp.terminal import typed_command
     from exp.track.console import Console
 
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     try:
         resolved = resolve({str(key): value for key, value in plain.items()}, HydraConfig.get().overrides.task)
+        step = srun.step()
+        if step is not None:
+            step.check(resolved.config["trainer"]["devices"])
         registry.source(resolved.config["data"]).check()
     except (ConfigError, DataError) as error:
         print(f"exp: {error}", file=sys.stderr)
         outcome.code = 2
         return "invalid"
     cell = Cell(resolved)
-    console = Console(cell, typed_command())
+    if step is not None and step.rank.rank:
+        outcome.code = srun.follow(step, resolved, cell.path)
+        return "followed"
+    launched = HydraConfig.get().mode == RunMode.MULTIRUN
+    command = shlex.join(["python", "-m", "exp", *resolved.overrides]) if launched else typed_command()
+    console = Console(cell, command)
     force, state = resolved.config["sweep"]["force"], cell.status()["state"]
     anew = force == state or (force == "failed" and state == "diverged")
     console.begin(anew)
-    state = run_cell(resolved, command=typed_command(), anew=anew, report=console.progress)
+    with srun.Tasks(step) if step is not None else nullcontext() as tasks:
+        state = run_cell(resolved, command=command, anew=anew, report=console.progress, tasks=tasks)
     console.end(state)
     outcome.code = EXIT_CODES[state]
-    return state
+    if state == "waiting":
+        _start_again()
+    result = cell.result()
+    return result["best"]["value"] if result and result["best"] else state
+
+
+def _start_again() -> None:
+    """Lets a queue that has warned this job put it back in line, now that the cell is saved; else does nothing."""
+    handler = signal.getsignal(signal.SIGUSR2)
+    if callable(handler):
+        handler(signal.SIGUSR2, None)

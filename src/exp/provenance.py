@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -46,6 +45,8 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _versions() -> dict[str, str]:
+    import importlib.metadata  # 0.1 s, which an error message need not wait for
+
     found = {}
     for name in DISTRIBUTIONS:
         try:

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from exp.early_stopping import EarlyStopping
 from exp.ema import WeightAverage
 from exp.gradient_norms import GradientNorms
 from exp.models.count import count
+from exp.models.pretrained import load_timm
 from exp.nn.sync_norm import synchronised
 from exp.tasks.base import Loader, Task, stable_seed
+from exp.track.gate_record import GateRecord, record_maps
 from exp.track.metrics import MetricsFile, read_metrics
 from exp.track.recorder import Recorder, Report
 
@@ -50,6 +52,7 @@ def run(
     threads: int = 0,
     held: Callable[[], bool] = lambda: True,
     report: Report = lambda progress: None,
+    views: Sequence[pl.Callback] = (),
 ) -> dict[str, Any]:
     """Trains, goes back to the best epoch and tests it once.
 
@@ -60,6 +63,7 @@ def run(
         threads: CPU threads; 0 leaves torch's own number.
         held: Whether the cell's lock is still ours.
         report: Told of progress.
+        views: Callbacks that show metrics.jsonl elsewhere; called after it is written.
 
     Returns:
         What the run measured: metrics by split, cost, time, samples, world size, and the hash of the final weights.
@@ -79,6 +83,8 @@ def run(
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config["ckpt"]:
         load_weights(task, config["ckpt"])
+    elif config.get("model", {}).get("init") == "timm":
+        load_timm(task.model, config["model"]["name"])
     device = _device(options, rank)
     if rank.world_size > 1 and options["sync_batchnorm"]:
         task.model = synchronised(task.model, device)
@@ -97,7 +103,8 @@ def run(
         held=held,
     )
     recorder = Recorder(MetricsFile(folder / "metrics.jsonl"), log_every=options["log_every"], report=report)
-    trainer = _trainer(config, folder, rank, device, [*_extras(config, recorder.metrics), recorder, keeper])
+    extras = _extras(config, recorder.metrics)
+    trainer = _trainer(config, folder, rank, device, [*extras, recorder, *views, keeper])
     if options["max_epochs"]:
         task.train_loader = loader("train")
         assert task.train_loader is not None
@@ -134,6 +141,10 @@ def run(
         )
     if not trainer.is_global_zero:
         return result
+    for extra in extras:
+        if isinstance(extra, GateRecord):
+            result |= extra.found
+            record_maps(task, folder)
     return result | cost(config) | task.finish(folder, keeper.best, read_metrics(folder / "metrics.jsonl"))
 
 
@@ -147,6 +158,8 @@ def _extras(config: dict[str, Any], metrics: MetricsFile) -> list[pl.Callback]:
         extras.append(EarlyStopping(patience=options["patience"], monitor=schema.monitor, mode=schema.mode))
     if options["gradient_norms"]:
         extras.append(GradientNorms(metrics.write, options["gradient_norms"]))
+    if config.get("att", {}).get("record"):
+        extras.append(GateRecord(metrics.write))
     return extras
 
 
@@ -161,11 +174,13 @@ def total_samples(task: Task) -> int:
 def _device(options: dict[str, Any], rank: Rank) -> torch.device:
     wanted = options["accelerator"]
     available = torch.cuda.device_count() if wanted != "cpu" and torch.cuda.is_available() else 0
-    if wanted == "gpu" and available < rank.world_size:
+    if available < rank.per_node and (wanted == "gpu" or (available and rank.nodes > 1)):
+        where = f", {rank.per_node} of them on each node," if rank.nodes > 1 else ""
         raise ConfigError(
-            f"trainer.devices={rank.world_size}: {available} GPUs are visible; lower it or take trainer.accelerator=cpu"
+            f"trainer.devices={rank.world_size}:{where} {available} GPUs are visible; lower it or take"
+            " trainer.accelerator=cpu"
         )
-    return torch.device("cuda", rank.rank) if available >= rank.world_size else torch.device("cpu")
+    return torch.device("cuda", rank.local_rank) if available >= rank.per_node else torch.device("cpu")
 
 
 def _trainer(
@@ -174,11 +189,13 @@ def _trainer(
     options = config["trainer"]
     strategy: Strategy | str = SingleDeviceStrategy(device)
     if rank.world_size > 1:
-        strategy = DDPStrategy(cluster_environment=Ranks(rank), gradient_as_bucket_view=True)
+        strategy = DDPStrategy(gradient_as_bucket_view=True)
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=rank.world_size,
+        devices=rank.per_node,
+        num_nodes=rank.nodes,
         strategy=strategy,
+        plugins=[Ranks(rank)],
         precision=options["precision"],
         max_epochs=options["max_epochs"],
         accumulate_grad_batches=options["accumulate"],

@@ -38,7 +38,7 @@ def test_every_recipe_of_every_task_resolves() -> None:
 def test_a_blocks_options_are_its_schemas(name: str) -> None:
     taken = inspect.signature(registry.load(registry.BLOCKS, name)).parameters
     options = {option: parameter.default for option, parameter in taken.items() if option != "channels"}
-    assert set(options) == set(fields(GROUPS["att"][name])) - {"placement"}
+    assert set(options) == set(fields(GROUPS["att"][name])) - {"placement", "record"}
     assert options == {option: fields(GROUPS["att"][name])[option].default for option in options}
 
 

@@ -113,7 +113,14 @@ def test_the_same_choices_are_the_same_cell(same: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [["kernel_size=5"], ["seed=1"], ["trainer.devices=2"], ["trainer.precision=bf16-mixed"], ["pool=avg+max"], ["lr=1"]],
+    [
+        ["kernel_size=5"],
+        ["seed=1"],
+        ["trainer.devices=2"],
+        ["trainer.precision=bf16-mixed"],
+        ["pool=avg+max"],
+        ["lr=1"],
+    ],
 )
 def test_other_choices_are_another_cell(other: list[str]) -> None:
     assert resolved(["att=triplet", *other]).key != resolved(["att=triplet"]).key
@@ -179,7 +186,9 @@ def test_a_checkpoint_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 def test_slug_names_the_choices() -> None:
-    assert resolved(["att=triplet", "kernel_size=3", "seed=2"]).slug == "resnet18-triplet-digits-width16-kernel_size3-s2"
+    assert (
+        resolved(["att=triplet", "kernel_size=3", "seed=2"]).slug == "resnet18-triplet-digits-width16-kernel_size3-s2"
+    )
 
 
 def test_resolving_leaves_its_input_alone() -> None:

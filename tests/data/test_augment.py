@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -11,11 +12,14 @@ from torch import Tensor
 
 from exp.data.augment import (
     Augment,
+    CentreCrop,
+    ColourJitter,
     Normalize,
     Op,
     RandomCrop,
     RandomErase,
     RandomFlip,
+    RandomResizedCrop,
     RandomRotate,
     _cut_anywhere,
     _cut_on_cpu,
@@ -39,9 +43,11 @@ def test_crop_equals_padding_and_cutting_image_by_image(channels: int, floats: b
     images = images.float() if floats else images
     op = RandomCrop(3)
     draws = op.draw(N, generator())
-    assert draws.min() == 0 and draws.max() == 6
+    assert draws.min() == 0
+    assert draws.max() == 6
     done = op(images, draws)
-    assert done.dtype == images.dtype and done.is_contiguous()
+    assert done.dtype == images.dtype
+    assert done.is_contiguous()
     for image, (top, left), result in zip(images.numpy(), draws.tolist(), done.numpy(), strict=True):
         padded = np.pad(image, ((0, 0), (3, 3), (3, 3)))
         assert np.array_equal(result, padded[:, top : top + 9, left : left + 12])
@@ -100,19 +106,23 @@ def test_rotate_by_nothing_and_by_a_quarter() -> None:
 def test_rotate_angles() -> None:
     cos, sin = RandomRotate(10).draw(5000, generator()).unbind(1)
     degrees = torch.rad2deg(torch.atan2(sin, cos))
-    assert degrees.abs().max() <= 10.001 and degrees.abs().max() > 9.9 and degrees.mean().abs() < 0.3
+    assert degrees.abs().max() <= 10.001
+    assert degrees.abs().max() > 9.9
+    assert degrees.mean().abs() < 0.3
 
 
 def test_erase_blanks_one_rectangle_of_the_drawn_area() -> None:
     images = torch.ones(2000, 2, 30, 40)
     op = RandomErase(0.6, area=(0.1, 0.2))
     done = op(images, op.draw(2000, generator()))
-    assert torch.equal(images, torch.ones_like(images)) and torch.equal(done[:, 0], done[:, 1])
+    assert torch.equal(images, torch.ones_like(images))
+    assert torch.equal(done[:, 0], done[:, 1])
     blank = done[:, 0] == 0
     changed = blank.flatten(1).any(1)
     assert changed.float().mean().item() == pytest.approx(0.6, abs=0.04)
     area = blank[changed].flatten(1).float().mean(1)
-    assert area.min() > 0.09 and area.max() < 0.22
+    assert area.min() > 0.09
+    assert area.max() < 0.22
     for image in blank[changed][:50]:
         rows, columns = image.any(1), image.any(0)
         assert torch.equal(image, rows[:, None] & columns[None])
@@ -132,7 +142,8 @@ def test_normalize() -> None:
     mean, std = [0.5, 0.4, 0.3], [0.2, 0.3, 0.1]
     done = Normalize(mean, std)(images, torch.empty(N, 0))
     expected = (images.numpy() / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
-    assert done.dtype == torch.float32 and np.abs(done.numpy() - expected).max() < 1e-5
+    assert done.dtype == torch.float32
+    assert np.abs(done.numpy() - expected).max() < 1e-5
     assert torch.equal(Normalize(0.5, [0.5] * 3)(images, torch.empty(N, 0)), Normalize(0.5, 0.5)(images, images))
     floats = images.float()
     Normalize(0.5, 0.5)(floats, floats)
@@ -151,7 +162,7 @@ def test_slices_are_changed_exactly_as_in_the_whole_batch(shape: tuple[int, ...]
     for cuts in ((0, 18, N), (0, 1, 13, 30, N), tuple(range(N + 1))):
         parts = [
             augment.apply(images[low:high], [numbers[low:high] for numbers in draws])
-            for low, high in zip(cuts, cuts[1:], strict=False)
+            for low, high in itertools.pairwise(cuts)
         ]
         assert torch.equal(torch.cat(parts), whole)
 
@@ -160,7 +171,8 @@ def test_same_generator_same_result_and_images_unchanged() -> None:
     images = pixels()
     augment = Augment(**ALL)
     first, second, third = (augment.apply(images, augment.draw(N, generator(seed))) for seed in (1, 1, 2))
-    assert torch.equal(first, second) and not torch.equal(first, third)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
     assert torch.equal(images, pixels())
 
 
@@ -200,3 +212,66 @@ def test_other_number_of_channels() -> None:
     augment = Augment(mean=[0.5, 0.4, 0.3])
     with pytest.raises(ValueError, match="3 channels, the images have 1"):
         augment.apply(pixels((2, 1, 4, 4)), augment.draw(2, generator()))
+
+
+def test_resized_crop_of_the_whole_image_is_the_image() -> None:
+    images = torch.randint(0, 256, (3, 3, 9, 9), dtype=torch.uint8)
+    whole = torch.tensor([[1.0, 1.0, 0.0, 0.0]]).expand(3, 4)
+    torch.testing.assert_close(RandomResizedCrop(0.1)(images, whole), images.float(), rtol=0, atol=1e-3)
+
+
+def test_resized_crop_of_a_quarter_enlarges_that_quarter() -> None:
+    images = torch.zeros(1, 1, 8, 8)
+    images[:, :, :4, 4:] = 100.0  # upper right
+    draws = torch.tensor([[0.5, 0.5, -0.5, 0.5]])
+    cut = RandomResizedCrop(0.1, 6)(images, draws)
+    assert cut.shape == (1, 1, 6, 6)
+    assert cut[..., 1:5, 1:5].min() == 100
+    assert RandomResizedCrop(0.1, 6)(images, torch.tensor([[0.5, 0.5, 0.5, -0.5]]))[..., 1:5, 1:5].max() == 0
+
+
+def test_resized_crop_draws_windows_inside_the_image() -> None:
+    height, width, y, x = RandomResizedCrop(0.08).draw(5000, torch.Generator().manual_seed(0)).unbind(1)
+    assert (y.abs() + height <= 1 + 1e-6).all()
+    assert (x.abs() + width <= 1 + 1e-6).all()
+    area = height * width
+    assert area.min() > 0.07
+    assert area.mean().item() == pytest.approx(0.53, abs=0.03)  # sides that would not fit are cut
+    inside = (height < 1) & (width < 1)
+    assert (height / width)[inside].log().abs().max() < 0.29
+
+
+def test_centre_crop() -> None:
+    images = torch.arange(36).view(1, 1, 6, 6)
+    assert CentreCrop(2)(images, torch.empty(1, 0)).flatten().tolist() == [14, 15, 20, 21]
+
+
+def test_colour_jitter() -> None:
+    images = torch.randint(40, 200, (4, 3, 5, 5), dtype=torch.uint8)
+    jitter = ColourJitter(0.4)
+    torch.testing.assert_close(jitter(images, torch.ones(4, 3)), images.float(), rtol=0, atol=1e-3)
+    brighter = jitter(images, torch.tensor([[1.2, 1.0, 1.0]]).expand(4, 3))
+    torch.testing.assert_close(brighter, (images.float() * 1.2).clamp(max=255), rtol=0, atol=1e-3)
+    flat = jitter(images, torch.tensor([[1.0, 0.0, 1.0]]).expand(4, 3))
+    assert flat.std((1, 2, 3)).max() < 1e-3
+    grey = jitter(images, torch.tensor([[1.0, 1.0, 0.0]]).expand(4, 3))
+    torch.testing.assert_close(grey[:, 0], grey[:, 2])
+    draws = jitter.draw(2000, torch.Generator().manual_seed(0))
+    assert draws.min() >= 0.6
+    assert draws.max() <= 1.4
+    assert jitter(images[:, :1], draws[:4]).shape == (4, 1, 5, 5)
+
+
+def test_stored_images_come_out_at_the_size_wanted() -> None:
+    images = torch.randint(0, 256, (3, 3, 12, 12), dtype=torch.uint8)
+    for augment in (Augment(size=8), Augment(size=8, resized_crop=0.2, jitter=0.1)):
+        draws = augment.draw(3, torch.Generator().manual_seed(0))
+        assert augment.apply(images, draws).shape == (3, 3, 8, 8)
+        assert augment.out_size((12, 12)) == (8, 8)
+    assert Augment().out_size((12, 10)) == (12, 10)
+
+
+@pytest.mark.parametrize("option", ["resized_crop", "jitter"])
+def test_shares_beyond_one_are_refused(option: str) -> None:
+    with pytest.raises(ValueError, match=option):
+        Augment(**{option: 1.5})

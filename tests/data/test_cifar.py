@@ -77,7 +77,8 @@ def test_cifar100(hundred: Path) -> None:
 def test_coarse_labels(hundred: Path) -> None:
     source = Tiny100(root=str(hundred), val_fraction=0, labels="coarse")
     parts = source.load()
-    assert set(parts) == {"train", "test"} and source.num_classes == len(source.class_names) == 20
+    assert set(parts) == {"train", "test"}
+    assert source.num_classes == len(source.class_names) == 20
     assert np.array_equal(parts["test"].labels, np.arange(100) // 5)
 
 
@@ -98,7 +99,8 @@ def test_arrays_can_be_shared_with_torch(hundred: Path) -> None:
 
 def test_fingerprint_follows_the_contents_and_nothing_else(hundred: Path) -> None:
     first = Tiny100(root=str(hundred)).check()
-    assert first == Tiny100(root=str(hundred.parent), labels="coarse", val_fraction=0).check() and len(first) == 16
+    assert first == Tiny100(root=str(hundred.parent), labels="coarse", val_fraction=0).check()
+    assert len(first) == 16
     content = bytearray((hundred / "test").read_bytes())
     content[len(content) // 2] ^= 1
     (hundred / "test").write_bytes(content)
@@ -140,7 +142,8 @@ def test_wrong_contents(hundred: Path, dumps: Callable[[Any], bytes], change: di
     (hundred / "test").write_bytes(dumps(batch))
     with pytest.raises(DataError) as error:
         Tiny100(root=str(hundred), val_fraction=0).load()
-    assert said in str(error.value) and str(hundred / "test") in str(error.value)
+    assert said in str(error.value)
+    assert str(hundred / "test") in str(error.value)
 
 
 def test_another_sets_file_and_names(hundred: Path, dumps: Callable[[Any], bytes]) -> None:

@@ -25,7 +25,8 @@ def test_made_once_then_reused(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a.npy"
     for maker in (fill, unused):
         array = cached_array(path, SHAPE, maker)
-        assert isinstance(array, np.memmap) and not array.flags.writeable
+        assert isinstance(array, np.memmap)
+        assert not array.flags.writeable
         assert np.array_equal(array.ravel(), np.arange(16))
     assert np.array_equal(np.load(path), array)
 
@@ -75,7 +76,8 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
     go_on.set()
     for thread in threads:
         thread.join(10)
-    assert len(found) == 2 and len(made) == 1
+    assert len(found) == 2
+    assert len(made) == 1
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

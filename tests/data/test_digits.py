@@ -16,7 +16,8 @@ def test_parts() -> None:
     parts = Digits().load()
     assert {name: len(part) for name, part in parts.items()} == {"train": 1222, "val": 216, "test": 359}
     for part in parts.values():
-        assert part.images.shape[1:] == Digits().shape and part.images.max() == 255
+        assert part.images.shape[1:] == Digits().shape
+        assert part.images.max() == 255
         assert set(part.labels) == set(range(10))
     assert sum(len(part) for part in parts.values()) == 1797
 
@@ -63,7 +64,8 @@ def test_check_imports_neither_torch_nor_sklearn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == Digits().check() and len(Digits().check()) == 16
+    assert done.stdout.strip() == Digits().check()
+    assert len(Digits().check()) == 16
 
 
 @pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"1,2,3\n"), gzip.compress(b"1,x\n"), b""])

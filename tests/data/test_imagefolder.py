@@ -59,7 +59,8 @@ def test_val_becomes_test_and_a_part_of_train_val(root: Path) -> None:
         "test": (30, 3, 16, 16),
     }
     assert list(np.bincount(parts["val"].labels)) == [2, 2, 2]
-    assert source.class_names == CLASSES and source.num_classes == 3
+    assert source.class_names == CLASSES
+    assert source.num_classes == 3
     expected = {bytes(read_image(path, 16)): CLASSES.index(path.parent.name) for path in (root / "train").rglob("*.*")}
     for part in (parts["train"], parts["val"]):
         assert isinstance(part.images, np.memmap)
@@ -96,7 +97,8 @@ def test_cache_is_reused_across_shares_and_made_again_for_other_data(
     monkeypatch.setattr(imagefolder, "read_image", count)
     for fraction in (0.2, 0.2, 0.4, 0):
         ImageFolder(root=str(root), size=16, val_fraction=fraction).load()
-    assert len(decoded) == 60 and stems(cache) == ["train.npy", "val.npy"]
+    assert len(decoded) == 60
+    assert stems(cache) == ["train.npy", "val.npy"]
     ImageFolder(root=str(root), size=8).load()
     assert len(decoded) == 120
     first = ImageFolder(root=str(root)).check()
@@ -122,7 +124,8 @@ def test_a_broken_image_is_named_and_leaves_no_cache(root: Path, cache: Path, ki
     path.write_bytes({"empty": b"", "text": b"not an image"}.get(kind, content[: len(content) * 2 // 3]))
     with pytest.raises(DataError) as error:
         ImageFolder(root=str(root), size=16).load()
-    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
     assert stems(cache) == []
     path.write_bytes(content)
     assert len(ImageFolder(root=str(root), size=16).load()["test"]) == 30
@@ -213,3 +216,14 @@ def test_real_imagenette(real_data: Path) -> None:
     source = ImageFolder(root=str(real_data / "imagenette"), size=32, num_classes=10)
     parts = source.load()
     assert {name: len(part) for name, part in parts.items()} == {"train": 1350, "val": 150, "test": 500}
+
+
+def test_images_may_be_stored_larger_than_they_are_used(root: Path) -> None:
+    source = ImageFolder(root=str(root), size=16, stored=20)
+    assert source.shape == (3, 16, 16)
+    parts = source.load()
+    assert parts["train"].images.shape[1:] == (3, 20, 20)
+    file = root / "val" / "ant" / "01.png"
+    assert np.array_equal(parts["test"].images[1], read_image(file, 20))
+    with pytest.raises(ValueError, match="stored"):
+        ImageFolder(size=16, stored=12)

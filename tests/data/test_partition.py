@@ -14,7 +14,7 @@ def test_every_class_gives_its_share_and_no_sample_is_lost(fraction: float) -> N
     kept, held = hold_out(LABELS, fraction, "set")
     assert sorted([*kept, *held]) == list(range(len(LABELS)))
     for label in range(5):
-        assert abs(np.sum(LABELS[held] == label) - fraction * np.sum(LABELS == label)) <= 0.5
+        assert abs(np.sum(LABELS[held] == label) - fraction * np.sum(label == LABELS)) <= 0.5
 
 
 def test_parts_are_fixed_and_nested() -> None:
@@ -37,7 +37,8 @@ def test_held_out_samples_come_first_in_the_order_of_rank() -> None:
 
 def test_nothing_is_held_out_at_zero() -> None:
     kept, held = hold_out(LABELS, 0.0, "set")
-    assert len(kept) == len(LABELS) and len(held) == 0
+    assert len(kept) == len(LABELS)
+    assert len(held) == 0
 
 
 @pytest.mark.parametrize(("labels", "fraction"), [([0] * 9 + [1], 0.1), ([0, 0, 0], 0.99)])

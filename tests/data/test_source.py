@@ -63,7 +63,8 @@ def test_missing_data_are_explained_in_one_line(pets: Path, spoil: str, said: li
     with pytest.raises(DataError) as error:
         find(root)
     message = str(error.value)
-    assert message.startswith("PETS: ") and "\n" not in message
+    assert message.startswith("PETS: ")
+    assert "\n" not in message
     assert all(part in message for part in said), message
 
 
@@ -71,7 +72,7 @@ def test_split_refuses_other_types_and_lengths() -> None:
     images, labels = np.zeros((2, 1, 3, 3), np.uint8), np.zeros(2, np.int64)
     assert len(Split(images, labels)) == 2
     for bad in ((images.astype(np.float32), labels), (images[0], labels), (images, labels[:1]), (images, labels > 0)):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="images|labels"):
             Split(*bad)
 
 

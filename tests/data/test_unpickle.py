@@ -33,7 +33,8 @@ def test_reads_both_flavours(tmp_path: Path, dumps: Callable[[Any], bytes]) -> N
 def test_reads_other_protocols(tmp_path: Path, protocol: int) -> None:
     batch = {"labels": [1, 2], "data": np.asfortranarray(DATA)}
     found = read_pickle(written(tmp_path / "batch", pickle.dumps(batch, protocol)))
-    assert np.array_equal(found["data"], DATA) and found["labels"] == [1, 2]
+    assert np.array_equal(found["data"], DATA)
+    assert found["labels"] == [1, 2]
 
 
 class _Call:
@@ -63,7 +64,8 @@ def test_refuses_calls_and_runs_nothing(
     path = written(tmp_path / "batch", content)
     with pytest.raises(DataError, match="refused") as error:
         read_pickle(path)
-    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
     assert named in str(error.value) or "pathlib" in str(error.value)
     assert not marker.exists()
     if named == "posix.system":  # the payload is a working one

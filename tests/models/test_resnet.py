@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from exp.models.count import count
 from exp.models.resnet import PLACEMENTS, ResNet
+from exp.nn.bam import BAM
 from exp.nn.cbam import CBAM
 from exp.nn.coordinate import CoordinateAttention
 from exp.nn.eca import ECA
@@ -93,6 +94,14 @@ def test_parameters_and_macs_to_the_last_digit(name: str) -> None:
     assert tuple(found) == expected
 
 
+def test_bam_between_the_stages() -> None:
+    for depth, expected in ((18, (11_712_503, 1_819_224_000)), (50, (25_915_099, 4_171_331_328))):
+        with torch.device("meta"):
+            net = ResNet(depth=depth, num_classes=1000, stem="imagenet", att=BAM, placement="between_stages")
+        counts = count(net, (1, 3, 224, 224))
+        assert (counts.params, counts.macs) == expected
+
+
 def test_clean_triplet_ca_without_bias() -> None:
     assert count(on_meta(18, TripletCA, **CIFAR), (1, 3, 32, 32)).params == 11_358_052
 
@@ -164,7 +173,7 @@ def test_number_of_attention_blocks(depth: int, placement: str) -> None:
         net = ResNet(depth=depth, num_classes=10, att=Probe, placement=placement)
         assert net(torch.empty(1, 3, 32, 32)).shape == (1, 10)
     probes = [module for module in net.modules() if isinstance(module, Probe)]
-    assert len(probes) == (4 if placement == "stage_end" else {18: 8, 50: 16}[depth])
+    assert len(probes) == {"stage_end": 4, "between_stages": 3}.get(placement, {18: 8, 50: 16}[depth])
     if placement == "stage_end":
         assert tuple(probe.channels for probe in probes) == net.stage_channels
         for stage in net.stages:

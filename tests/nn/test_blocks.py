@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from exp.nn.bam import BAM
 from exp.nn.cbam import CBAM
 from exp.nn.coordinate import CoordinateAttention
 from exp.nn.eca import ECA
 from exp.nn.lka import LKA
 from exp.nn.squeeze_excite import SqueezeExcite
+from exp.nn.step2 import Step2
 from exp.nn.triplet import Triplet
 from exp.nn.triplet_ca import TripletCA
 from exp.nn.triplet_lka import TripletLKA
+from exp.nn.van_attention import VANAttention
 
 from .battery import BlockBattery, Case, check_compiled, check_onnx
 
@@ -56,6 +59,17 @@ CASES = [
     case(CoordinateAttention, axes="cw", pools="median+avg", gate="tanh", activation="relu"),
     case(CoordinateAttention, axes="ch", pools="l1", activation="gelu"),
     *[case(LKA, kernel_size=k) for k in (7, 14, 21, 28)],
+    case(LKA, kernel_size=7, branches="3+5", activation="gelu", norm="batch", gate="sigmoid"),
+    case(LKA, kernel_size=14, form="dense", activation="silu", join="sum"),
+    case(VANAttention, kernel_size=7),
+    case(VANAttention, branches="5+7+9", lka_activation="relu", gate="tanh", skip=False),
+    case(BAM, reduction=4),
+    case(BAM, reduction=2, dilation=2, gate="hard_sigmoid", join="sum"),
+    case(Step2),
+    case(Step2, fusion="softmax_scaled", learnable_temperature=True, temperature_inverse="stable", branch="activated"),
+    case(Step2, router_pool="attend", branch="plain", coord="0to1", learnable_alpha=True),
+    case(Step2, router_pool="grid", router_inputs=2, kernels="3+5+7", gate="hard_sigmoid", activation="silu"),
+    case(Step2, fusion="sum", coord="none", kernels="7", dilated=False, residual_alpha=0.5),
     case(CBAM),
     case(CBAM, pool="max+lp+lse", kernel_size=3, gate="tanh", bias=False, reduction=4),
     case(CBAM, spatial=False, gate="hard_sigmoid", reduction=2),
@@ -71,7 +85,7 @@ class TestBlocks(BlockBattery):
     pass
 
 
-COMPILED = [CASES[0], CASES[5], CASES[7], case(TripletCA), case(CoordinateAttention, axes="hw+cw+ch"), case(CBAM)]
+COMPILED = [CASES[0], CASES[5], CASES[7], case(TripletCA), case(CoordinateAttention, axes="hw+cw+ch"), case(Step2)]
 
 
 @pytest.mark.parametrize("case", COMPILED, ids=str)
@@ -110,6 +124,17 @@ BAD = [
     (CoordinateAttention, "pools", "lp"),
     (LKA, "kernel_size", 23),
     (LKA, "kernel_size", True),
+    (LKA, "form", "sparse"),
+    (LKA, "branches", "4"),
+    (LKA, "activation", "elu"),
+    (LKA, "norm", "layer"),
+    (LKA, "gate", "softmax_map"),
+    (LKA, "join", "mean"),
+    (VANAttention, "activation", "elu"),
+    (BAM, "reduction", 0),
+    (BAM, "dilation", 0),
+    (BAM, "gate", "none"),
+    (BAM, "join", "mean"),
     (CBAM, "reduction", 1.5),
     (CBAM, "pool", "median"),
     (CBAM, "kernel_size", 2),
@@ -138,6 +163,7 @@ def test_bad_value_is_refused_by_name(block: Callable[..., nn.Module], option: s
         (Triplet, {"activation": "relu", "alpha": 0.5}, "alpha"),
         (Triplet, {"activation": "elu", "negative_slope": 0.5}, "negative_slope"),
         (Triplet, {"spatial": False, "zero_gamma": False}, "zero_gamma"),
+        (LKA, {"form": "dense", "branches": "5+7"}, "branches"),
         (CBAM, {"spatial": False, "zero_gamma": False}, "zero_gamma"),
         (CBAM, {"spatial": False, "kernel_size": 3}, "kernel_size"),
         (CoordinateAttention, {"axes": "cw+ch", "reduction": 16}, "reduction"),

@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+from exp.nn.bam import BAM
 from exp.nn.cbam import CBAM
 from exp.nn.coordinate import CoordinateAttention
 from exp.nn.eca import ECA
 from exp.nn.lka import LKA
 from exp.nn.squeeze_excite import SqueezeExcite
+from exp.nn.step2 import Step2
 from exp.nn.triplet import Triplet
 from exp.nn.triplet_ca import TripletCA
 from exp.nn.triplet_lka import TripletLKA
+from exp.nn.van_attention import VANAttention
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
 TABLE: list[tuple[Callable[[int], nn.Module], tuple[int, ...]]] = [
@@ -29,6 +32,9 @@ TABLE: list[tuple[Callable[[int], nn.Module], tuple[int, ...]]] = [
     (lambda c: CoordinateAttention(c, reduction=16), (1_688, 3_352, 12_848, 50_272, 198_848, 790_912)),
     (lambda c: CBAM(c), (680, 2_284, 8_564, 33_412, 132_260, 526_564)),
     (lambda c: LKA(c), (9_024, 26_240, 85_248, 301_568, 1_127_424, 4_352_000)),
+    (lambda c: VANAttention(c), (17_344, 59_264, 216_832, 826_880, 3_226_624, 12_744_704)),
+    (lambda c: BAM(c), (1_173, 4_457, 17_361, 68_513, 272_193, 1_085_057)),
+    (lambda c: Step2(c), (3_185, 6_837, 17_213, 50_253, 165_485, 592_557)),
     (lambda c: SqueezeExcite(c), (1_096, 2_184, 8_464, 33_312, 132_160, 526_464)),
     (lambda c: ECA(c), (3, 5, 5, 5, 5, 7)),
     # The seed builds 101 more that never get a gradient.

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from exp.config import att, attention, run
+from exp.config import att, attention, fer, gait, lane, run
 from exp.config.options import ConfigError
 from exp.config.tasks import Task
 
-MODULES = (attention, att)
+MODULES = (attention, fer, gait, lane, att)
 """Where schemas are declared: a module a task, and one for the attention blocks they share."""
 
 
@@ -25,7 +25,14 @@ GROUPS: dict[str, dict[str, type]] = {
 }
 """Choices of each group by name."""
 
-SECTIONS: dict[str, type] = {"optim": run.Optim, "trainer": run.Trainer, "sweep": run.Sweep, "cells": run.Cells}
+SECTIONS: dict[str, type] = {
+    "optim": run.Optim,
+    "trainer": run.Trainer,
+    "sweep": run.Sweep,
+    "cells": run.Cells,
+    "logger": run.Logger,
+    "origin": run.Origin,
+}
 """Option sections every run has."""
 
 __all__ = ["GROUPS", "SECTIONS", "TASKS", "ConfigError"]

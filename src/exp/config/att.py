@@ -1,21 +1,33 @@
 """Attention blocks: the options of each, with the official form as the default."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from exp.config.options import Includes, at_least, joined, odd, option
 
 STATISTICS = ("avg", "max", "median", "l1", "l2")
+LKA_BRANCHES = ("3", "5", "7", "9", "11")
 
 Gate = Literal["sigmoid", "tanh", "hard_sigmoid"]
+Placement = Literal["branch_end", "branch_mid", "block_start", "block_end", "stage_end", "between_stages"]
 
 
 @dataclass(kw_only=True)
 class Att:
     """What every attention block has: a place in the backbone."""
 
-    placement: Literal["branch_end", "branch_mid", "block_start", "block_end", "stage_end"] = "branch_end"
-    """Where the block stands: end or middle of the residual branch, before it, after the addition, after each stage."""
+    placement: Placement = "branch_end"
+    """Where the block stands: end or middle of the residual branch, before it, after the addition, after each stage,
+    after each stage but the last."""
+    record: bool = option(False, identity=False)
+    """Write what gates and routers do to metrics.jsonl, and draw maps and Grad-CAM (attention.png)."""
+
+    @staticmethod
+    def complaint(config: dict[str, Any]) -> str | None:
+        """What cannot stand: hooks on a compiled model, which may not run."""
+        if config["att"].get("record") and config["trainer"]["compile"]:
+            return "att.record=true: a compiled model cannot be watched; leave trainer.compile out"
+        return None
 
 
 @dataclass(kw_only=True)
@@ -101,7 +113,61 @@ class LKA(Att):
 
     name: ClassVar[str] = "lka"
     kernel_size: Literal[7, 14, 21, 28] = 21
-    """Nominal side of the large kernel."""
+    """Nominal side of the large kernel; the true fields are 9, 17, 23 and 31."""
+    form: Literal["decomposed", "dense"] = "decomposed"
+    """A small and a dilated depthwise convolution in turn, or one over the whole field beside a small one."""
+    branches: str | None = option(None, joined(*LKA_BRANCHES), form="decomposed")
+    """Sizes of parallel first depthwise convolutions, joined by +: 3, 5, 7, 9, 11; the kernel's own where not given."""
+    activation: Literal["none", "relu", "gelu", "silu"] = "none"
+    """Non-linearity after each depthwise step."""
+    norm: Literal["none", "batch"] = "none"
+    """Norm after each depthwise step."""
+    gate: Literal["none", "sigmoid", "tanh", "hard_sigmoid"] = "none"
+    """Non-linearity of the attention map."""
+    join: Literal["product", "sum"] = "product"
+    """How the map meets the features."""
+
+
+@dataclass(kw_only=True)
+class VANAttention(Att):
+    """Attention of the Visual Attention Network: 1x1, GELU, large-kernel attention, 1x1, plus the input."""
+
+    name: ClassVar[str] = "van"
+    kernel_size: Literal[7, 14, 21, 28] = 21
+    """Nominal side of the large kernel; the true fields are 9, 17, 23 and 31."""
+    form: Literal["decomposed", "dense"] = "decomposed"
+    """A small and a dilated depthwise convolution in turn, or one over the whole field beside a small one."""
+    branches: str | None = option(None, joined(*LKA_BRANCHES), form="decomposed")
+    """Sizes of parallel first depthwise convolutions, joined by +: 3, 5, 7, 9, 11; the kernel's own where not given."""
+    activation: Literal["gelu", "relu", "silu", "none"] = "gelu"
+    """Non-linearity after the first 1x1."""
+    lka_activation: Literal["none", "relu", "gelu", "silu"] = "none"
+    """Non-linearity after each depthwise step."""
+    norm: Literal["none", "batch"] = "none"
+    """Norm after each depthwise step."""
+    gate: Literal["none", "sigmoid", "tanh", "hard_sigmoid"] = "none"
+    """Non-linearity of the attention map."""
+    join: Literal["product", "sum"] = "product"
+    """How the map meets the features."""
+    skip: bool = True
+    """Whether the input is added at the end."""
+
+
+@dataclass(kw_only=True)
+class BAM(Att):
+    """Bottleneck attention between two stages: one plus a gate of a channel and a spatial half (Park et al., 2018)."""
+
+    name: ClassVar[str] = "bam"
+    placement: Placement = "between_stages"
+    """Where the block stands; the paper's place is after each stage but the last."""
+    reduction: int = option(16, at_least(1))
+    """Channel reduction of both halves."""
+    dilation: int = option(4, at_least(1))
+    """Dilation of the spatial half's 3x3 convolutions."""
+    gate: Gate = "sigmoid"
+    """Last non-linearity."""
+    join: Literal["product", "sum"] = "product"
+    """How the halves meet: product as in the authors' code, sum as in the paper."""
 
 
 @dataclass(kw_only=True)
@@ -123,6 +189,55 @@ class CBAM(Att):
     """Whether the spatial gate takes part."""
     zero_gamma: bool = option(True, spatial=True)
     """Whether the spatial gate's batch norm starts at zero, as in the official initialisation."""
+
+
+@dataclass(kw_only=True)
+class Step2(Att):
+    """CBAM with routers by sample, temperatures and coordinates (notebook 003), as published by default."""
+
+    name: ClassVar[str] = "step2"
+    reduction: int = option(16, at_least(1))
+    """Channel reduction of the channel gate's MLP."""
+    min_hidden: int = option(4, at_least(1))
+    """Fewest hidden channels of the MLP."""
+    activation: Literal["relu", "silu"] = "relu"
+    """Non-linearity of the MLP."""
+    fusion: Literal["softmax", "softmax_scaled", "sum"] = "softmax"
+    """Mean and maximum weighed by sample (weights sum to 1, or to 2: the scale of the sum), or summed."""
+    fusion_hidden: int = option(16, at_least(1), fusion=("softmax", "softmax_scaled"))
+    """Hidden units of the router that weighs them."""
+    gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"
+    """Last non-linearity of both gates."""
+    temperature: float = option(1.0, lambda value: None if value > 0 else "above 0")
+    """Divides the logits of both gates."""
+    learnable_temperature: bool = False
+    """Whether each gate learns its temperature, from there."""
+    temperature_inverse: Literal["published", "stable"] = option("published", learnable_temperature=True)
+    """How a learned temperature is initialised; the published way overflows from 89 on and freezes the gate."""
+    kernels: str = option("3+7", joined("1", "3", "5", "7", "9", "11", "13", "15"))
+    """Sizes of the spatial gate's branches, odd, joined by +."""
+    dilated: bool = True
+    """Whether a dilated branch is added."""
+    dilated_kernel: int = option(7, odd, dilated=True)
+    """Size of the dilated branch, odd."""
+    dilation: int = option(2, at_least(1), dilated=True)
+    """Its dilation."""
+    branch: Literal["separable", "plain", "activated"] = "separable"
+    """Depthwise and 1x1, the one convolution which that equals, or with batch norm and ReLU between."""
+    coord: Literal["minus1to1", "0to1", "none"] = "minus1to1"
+    """Coordinates given to the branches."""
+    router_inputs: Literal[4, 2] = option(4, coord=("minus1to1", "0to1"))
+    """Whether the router of the branches is given the coordinates (4) or not (2)."""
+    router_pool: Literal["mean", "grid", "attend"] = "mean"
+    """What the router pools with; a mean (published) cannot see position, a coarse grid and attended positions can."""
+    router_hidden: int = option(8, at_least(1))
+    """Hidden units of the router."""
+    residual: bool = True
+    """Whether the output is x + alpha (y - x) instead of y."""
+    residual_alpha: float = option(1.0, residual=True)
+    """alpha; fixed at 1, as published, it makes the residual do nothing."""
+    learnable_alpha: bool = option(False, residual=True)
+    """Whether alpha is learned, from there."""
 
 
 @dataclass(kw_only=True)
@@ -151,4 +266,34 @@ class ECA(Att):
     """Last non-linearity."""
 
 
-BLOCKS = (NoAttention, Triplet, TripletCA, TripletLKA, CoordinateAttention, LKA, CBAM, SqueezeExcite, ECA)
+def _keywords(value: Any) -> str | None:
+    named = isinstance(value, dict) and all(isinstance(key, str) and key.isidentifier() for key in value)
+    return None if named else "options by name, such as {reduction: 8}"
+
+
+@dataclass(kw_only=True)
+class Custom(Att):
+    """Your own torch module, named on the command line with att.target=package.module:Class."""
+
+    name: ClassVar[str] = "custom"
+    target: str | None = None
+    """package.module:Class, built as Class(channels, ...); it has to keep the shape of (B, C, H, W)."""
+    options: Any = option(None, _keywords)
+    """Its keyword arguments, such as {reduction: 8}."""
+
+
+BLOCKS = (
+    NoAttention,
+    Triplet,
+    TripletCA,
+    TripletLKA,
+    CoordinateAttention,
+    LKA,
+    VANAttention,
+    CBAM,
+    BAM,
+    Step2,
+    SqueezeExcite,
+    ECA,
+    Custom,
+)

@@ -13,6 +13,9 @@ from exp.config.run import Axes
 YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "logger")
 """Groups in the order in which they are shown."""
 
+PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "optuna": "optuna"}
+"""Choices that Hydra's plugins bring, with the extra that installs each."""
+
 
 def conf_dir() -> Path:
     """The YAML that ships with the package, or the checkout's own."""
@@ -32,17 +35,23 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
 
     store = ConfigStore.instance()
-    store.store(group="schema", name="root", package="_global_", node=root())
+    again: dict[str, Any] = {} if before_14() else {"replace": True}
+    store.store(group="schema", name="root", package="_global_", node=root(), **again)
     for group, known in GROUPS.items():
         for name, schema in known.items():
-            store.store(group=f"schema/{group}", name=name, node={"name": name, **unset(schema)})
+            store.store(group=f"schema/{group}", name=name, node={"name": name, **unset(schema)}, **again)
 
 
-def version_base() -> str | None:
-    """Hydra 1.3 wants it said, 1.4 warns when it is."""
+def before_14() -> bool:
+    """Whether Hydra is older than 1.4, which warns of what 1.3 wants and the other way round."""
     import hydra
 
-    return "1.3" if hydra.__version__ < "1.4" else None
+    return hydra.__version__ < "1.4"
+
+
+def version_base() -> dict[str, Any]:
+    """Arguments by which Hydra 1.3 is told its version."""
+    return {"version_base": "1.3"} if before_14() else {}
 
 
 def composed(overrides: list[str]) -> dict[str, Any]:
@@ -58,7 +67,7 @@ def composed(overrides: list[str]) -> dict[str, Any]:
 
     register()
     try:
-        with initialize_config_dir(str(conf_dir()), version_base=version_base()):
+        with initialize_config_dir(str(conf_dir()), **version_base()):
             plain = OmegaConf.to_container(compose("config", overrides), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(in_one_line(error)) from error
@@ -82,9 +91,11 @@ def in_one_line(error: BaseException) -> str:
     key = getattr(cause, "full_key", None)
     if key and "not in struct" in str(cause):
         return f"{key}: no such option{_nearest_option(key)}"
-    missing = re.search(r"Could not find '([^']+)'", text)
+    missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
     if missing:
         group, _, choice = missing[1].rpartition("/")
+        if choice in PLUGINS:
+            return f"{group}={choice}: is not installed: pip install 'exp-tables[{PLUGINS[choice]}]'"
         options = choices_of(group)
         if group == "task_recipe":
             return f"recipe={choice.rpartition('_')[2]}: not a recipe of this task; it has {_recipes(choice)}"
@@ -92,7 +103,9 @@ def in_one_line(error: BaseException) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return f"{unknown[1]}: no such option{_nearest_option(unknown[1])}"
-    return " ".join(line.strip() for line in text.splitlines()[:2] if line.strip())
+    # Hydra 1.4 puts the place in the list of overrides first, where 1.3 begins with what is wrong.
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("Error when parsing index")]
+    return " ".join(line for line in lines[:2] if line)
 
 
 def choices_of(group: str) -> list[str]:

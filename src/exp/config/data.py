@@ -13,10 +13,14 @@ class Batching:
     """Images an optimizer step, over all devices and accumulated micro-batches."""
     crop: int = option(0, at_least(0))
     """Random crop after padding by this many pixels, in training."""
+    resized_crop: float = option(0.0, probability)
+    """Smallest share of the area of a random window that is scaled to the image's size, in training; 0 for none."""
     flip: float = option(0.0, probability)
     """Probability of a horizontal flip, in training."""
     rotate: float = option(0.0, at_least(0))
     """Largest random rotation in degrees, in training."""
+    jitter: float = option(0.0, probability)
+    """Largest random change of brightness, contrast and saturation, in training."""
     erase: float = option(0.0, probability)
     """Probability of erasing a random rectangle, in training."""
     eval_flip: float = option(0.0, probability)

@@ -15,9 +15,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-
-class ConfigError(Exception):
-    """A choice or option that cannot stand; the message is one line: what, where, what to do."""
+from exp.errors import ConfigError as ConfigError
 
 
 class Includes:
@@ -206,6 +204,8 @@ def _coerce(value: Any, kind: Any) -> Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is str and type(value) is int:  # a set of one number, kernels=7, is read as a number
+        return str(value)
     if (isinstance(value, bool) and kind is not bool) or not isinstance(value, kind):
         raise TypeError
     return value

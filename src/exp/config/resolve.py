@@ -8,6 +8,7 @@ from typing import Any
 
 from exp import registry
 from exp.config import GROUPS, SECTIONS, ConfigError
+from exp.config.custom import custom_source
 from exp.config.options import (
     active,
     checked,
@@ -84,6 +85,10 @@ def resolve(composed: dict[str, Any], overrides: Collection[str] = ()) -> Resolv
     config |= {"seed": _seed(composed["seed"]), "recipe": composed["recipe"], "ckpt": composed.get("ckpt")}
     _complete(config)
     _refuse_impossible(config)
+    if config.get("att", {}).get("name") == "custom" and "att.target" not in explicit:
+        raise ConfigError(
+            "att=custom: runs code of yours, so name it on the command line: att.target=package.module:Class"
+        )
     for schema in schemas.values():
         complaint = schema.complaint(config) if hasattr(schema, "complaint") else None
         if complaint:
@@ -266,6 +271,8 @@ def _identified(config: dict[str, Any], schemas: dict[str, type], overrides: tup
             identity[part] = options
     if config["ckpt"]:
         identity["ckpt"] = _file_hash(config["ckpt"])
+    if identity.get("att", {}).get("name") == "custom":
+        identity["att"]["source"] = custom_source(config["att"]["target"])
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     return Resolved(config, identity, digest[:10], _slug(identity), overrides)
 
@@ -288,9 +295,9 @@ def _slug(identity: dict[str, Any]) -> str:
         words += [
             f"{key}{value}"
             for key, value in identity.get(group, {}).items()
-            if key not in ("name", "stem") and isinstance(value, (str, int, float, bool))
+            if key not in ("name", "stem", "source") and isinstance(value, (str, int, float, bool))
         ]
-    slug = "-".join(word for word in words if word != "none").replace("/", "_").replace(" ", "")
+    slug = "-".join(word for word in words if word != "none").replace("/", "_").replace(":", ".").replace(" ", "")
     return f"{slug[:96]}-s{identity['seed']}"
 
 

@@ -173,6 +173,101 @@ def _between(length: int, extent: Tensor, place: Tensor) -> Tensor:
     return (pixel >= start[:, None]) & (pixel < (start + extent)[:, None])
 
 
+class RandomResizedCrop:
+    """Cuts a random window out of each image and scales it to one size (Szegedy et al., CVPR 2015), bilinear.
+
+    The window's share of the area is uniform, its ratio of height to width uniform in the logarithm; a side that would
+    not fit is cut to the image. A window larger than the result is read at the middle of its pixels, without a filter
+    over what lies between.
+
+    Args:
+        area: smallest share of the image's area.
+        size: side of the result; null keeps the images' own.
+        ratio: smallest and largest ratio of the sides.
+    """
+
+    def __init__(self, area: float, size: int | None = None, ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> None:
+        self.area = area
+        self.size = size
+        self.ratio = ratio
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Height and width as shares of the image's, and the window's centre from -1 to 1 in y and x; (n, 4)."""
+        area, ratio, y, x = torch.rand(n, 4, generator=generator).unbind(1)
+        area = self.area + (1 - self.area) * area
+        low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
+        ratio = (low + (high - low) * ratio).exp()
+        height, width = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+        return torch.stack([height, width, (2 * y - 1) * (1 - height), (2 * x - 1) * (1 - width)], dim=1)
+
+    def __call__(self, images: Tensor, draws: Tensor) -> Tensor:
+        """uint8 or float (n, C, H, W) -> float32 (n, C, size, size), the values' scale unchanged."""
+        rows, columns = (self.size, self.size) if self.size else images.shape[-2:]
+        down = (torch.arange(rows, device=images.device) * 2 + 1) / rows - 1
+        across = (torch.arange(columns, device=images.device) * 2 + 1) / columns - 1
+        height, width, y, x = (draws[:, i, None, None].to(torch.float32) for i in range(4))
+        ys = (down[None, :, None] * height + y).expand(-1, rows, columns)
+        xs = (across[None, None, :] * width + x).expand(-1, rows, columns)
+        grid = torch.stack([xs, ys], dim=-1)
+        return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+class CentreCrop:
+    """Cuts out the middle square; takes no random numbers.
+
+    Args:
+        size: side of the result, at most the images'.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Nothing, (n, 0)."""
+        return torch.empty(n, 0)
+
+    def __call__(self, images: Tensor, draws: Tensor) -> Tensor:
+        """(n, C, H, W) of any type -> (n, C, size, size)."""
+        top, left = (images.shape[2] - self.size) // 2, (images.shape[3] - self.size) // 2
+        return images[:, :, top : top + self.size, left : left + self.size]
+
+
+class ColourJitter:
+    """Changes brightness, contrast and saturation of each image by factors in 1 - strength .. 1 + strength.
+
+    In this order, each cut to 0..255. Contrast is about the image's mean grey; grey images have no saturation.
+
+    Args:
+        strength: largest change of each factor, at most 1.
+    """
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Factors of brightness, contrast and saturation, (n, 3)."""
+        return 1 + (torch.rand(n, 3, generator=generator) * 2 - 1) * self.strength
+
+    def __call__(self, images: Tensor, draws: Tensor) -> Tensor:
+        """uint8 or float (n, C, H, W) of 0..255 -> float32."""
+        brightness, contrast, saturation = (draws[:, i, None, None, None] for i in range(3))
+        images = (images.float() * brightness).clamp_(0, 255)
+        middle = _grey(images).mean((2, 3), keepdim=True)
+        images = ((images - middle) * contrast + middle).clamp_(0, 255)
+        if images.shape[1] != 3:
+            return images
+        grey = _grey(images)
+        return ((images - grey) * saturation + grey).clamp_(0, 255)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """(n, C, H, W) -> (n, 1, H, W), colours weighed as the eye does."""
+    if images.shape[1] != 3:
+        return images.mean(1, keepdim=True)
+    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)
+
+
 class Normalize:
     """(pixel / 255 - mean) / std, channel by channel; takes no random numbers.
 
@@ -213,9 +308,13 @@ class Normalize:
 class Augment:
     """The whole way from uint8 pixels to what a network takes, from plain options.
 
-    Order: crop, flip, rotate, normalise, erase. Normalisation always happens.
+    Order: resized or centre crop, crop, flip, rotate, jitter, normalise, erase. Normalisation always happens.
 
     Args:
+        size: side of the result where the images are stored larger; null keeps their own.
+        resized_crop: smallest share of the area of a random window that is scaled to the result; 0 for none: the
+            middle is cut out where the images are stored larger.
+        jitter: largest change of brightness, contrast and saturation; 0 for none.
         crop: zero pixels of padding before the random crop; 0 for none.
         flip: probability of a mirrored image.
         rotate: largest angle in degrees; 0 for none.
@@ -231,9 +330,12 @@ class Augment:
     def __init__(
         self,
         *,
+        size: int | None = None,
+        resized_crop: float = 0.0,
         crop: int = 0,
         flip: float = 0.0,
         rotate: float = 0.0,
+        jitter: float = 0.0,
         erase: float = 0.0,
         erase_area: Sequence[float] | None = None,
         mean: float | Sequence[float] = 0.5,
@@ -246,20 +348,34 @@ class Augment:
         for name, probability in (("flip", flip), ("erase", erase)):
             if not 0 <= probability <= 1:
                 raise ValueError(f"{name} is a probability in 0..1, not {probability}")
+        for name, share in (("resized_crop", resized_crop), ("jitter", jitter)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} must be in 0..1, not {share}")
         if erase_area is not None and not erase:
             raise ValueError("erase_area is given but erase is 0, so nothing is erased")
         low, high = _area((0.02, 0.33) if erase_area is None else erase_area)
+        self.size = size
         self.normalize = Normalize(mean, std)
         self.ops: list[Op] = []
+        if resized_crop:
+            self.ops.append(RandomResizedCrop(resized_crop, size))
+        elif size is not None:
+            self.ops.append(CentreCrop(size))
         if crop:
             self.ops.append(RandomCrop(crop))
         if flip:
             self.ops.append(RandomFlip(flip))
         if rotate:
             self.ops.append(RandomRotate(rotate))
+        if jitter:
+            self.ops.append(ColourJitter(jitter))
         self.ops.append(self.normalize)
         if erase:
             self.ops.append(RandomErase(erase, (low, high)))
+
+    def out_size(self, stored: Sequence[int]) -> tuple[int, int]:
+        """Height and width of the result, given those of the stored images."""
+        return (stored[0], stored[1]) if self.size is None else (self.size, self.size)
 
     def draw(self, n: int, generator: torch.Generator) -> list[Tensor]:
         """Random numbers of n samples: one (n, k) tensor an op, so that rows can be cut for a rank."""

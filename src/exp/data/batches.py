@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from exp.data.augment import Augment
+from exp.data.mix import Mix, Pairs, mixed
 from exp.data.source import Split
 
 _RESIDENT_SHARE = 0.2  # of a GPU's free memory that a set may take
@@ -31,6 +32,8 @@ class Batch:
         weight: factor for the mean loss of this share, see `Batches`.
         size: samples of the micro-batch over all ranks.
         index: the micro-batch's place in the epoch.
+        others: labels of the images that were mixed in, None where nothing was.
+        shares: (n,) part of each image that is its own, None where nothing was mixed in.
     """
 
     images: Tensor
@@ -38,6 +41,8 @@ class Batch:
     weight: float
     size: int
     index: int
+    others: Tensor | None = None
+    shares: Tensor | None = None
 
 
 class Batches:
@@ -67,6 +72,8 @@ class Batches:
         accumulate: micro-batches of an optimizer step.
         augment: changes and normalisation; None leaves uint8. Give it for a test part too (only normalising, or with
             the random flip that some publications leave in their test).
+        mix: what images are mixed with one another, after the augmentation; None for nothing. Partners come from the
+            whole micro-batch: with several devices, each reads its partners' images too.
         resident: whether the whole set is kept on the device (copied from a memory map where it is one); None decides:
             an ordinary array on the CPU is used in place, a GPU takes the set if it fits in a fifth of the free
             memory. Otherwise each batch is read from the array, one batch ahead in a thread.
@@ -87,6 +94,7 @@ class Batches:
         world_size: int = 1,
         accumulate: int = 1,
         augment: Augment | None = None,
+        mix: Mix | None = None,
         resident: bool | None = None,
     ) -> None:
         for name, value in (("batch_size", batch_size), ("world_size", world_size), ("accumulate", accumulate)):
@@ -110,7 +118,10 @@ class Batches:
         self._rank = rank
         self._world = world_size
         self._accumulate = accumulate
+        if mix is not None and augment is None:
+            raise ValueError("mix blends normalised images, so it needs an augmentation")
         self._augment = augment
+        self._mix = mix
         self._labels = torch.from_numpy(np.array(split.labels)).to(self._device)
         self._images = _resident(split.images, self._device, resident)
         self._epoch = 0
@@ -151,27 +162,41 @@ class Batches:
         assert self._images is not None
         order = order.to(self._device)
         for index in range(start, len(self)):
+            places, pairs = self._places(epoch, index)
             first, last = self._share(index)
-            rows = order[first:last]
-            yield self._batch(self._images.index_select(0, rows), self._labels[rows], epoch, index)
+            rows = order[first:last] if pairs is None else order[places.to(self._device)]
+            yield self._batch(self._images.index_select(0, rows), self._labels[rows], places, pairs, epoch, index)
 
     def _from_host(self, order: Tensor, epoch: int, start: int) -> Iterator[Batch]:
         numbers = order.numpy()
 
-        def read(index: int) -> tuple[Tensor, np.ndarray]:
-            first, last = self._share(index)
-            rows = numbers[first:last]
-            return self._read(rows), rows
+        def read(index: int) -> tuple[Tensor, np.ndarray, Tensor, Pairs | None]:
+            places, pairs = self._places(epoch, index)
+            rows = numbers[places.numpy()]
+            return self._read(rows), rows, places, pairs
 
         with ThreadPoolExecutor(1, thread_name_prefix="exp-read") as reader:
             ahead = reader.submit(read, start) if start < len(self) else None
             for index in range(start, len(self)):
                 assert ahead is not None
-                pixels, rows = ahead.result()
+                pixels, rows, places, pairs = ahead.result()
                 ahead = reader.submit(read, index + 1) if index + 1 < len(self) else None
                 images = pixels.to(self._device, non_blocking=True)
                 labels = self._labels[torch.from_numpy(rows).to(self._device)]
-                yield self._batch(images, labels, epoch, index)
+                yield self._batch(images, labels, places, pairs, epoch, index)
+
+    def _places(self, epoch: int, index: int) -> tuple[Tensor, Pairs | None]:
+        """Places in the epoch's order of this rank's samples, followed by those of partners from elsewhere."""
+        (low, high), (first, last) = self._micro(index), self._share(index)
+        own = torch.arange(first, last)
+        if self._mix is None:
+            return own, None
+        assert self._augment is not None
+        size = self._augment.out_size(self._split.images.shape[2:])
+        pairs = self._mix.draw(high - low, size, _generator("mix", self._seed, epoch, index))
+        pairs = pairs.part(first - low, last - low)
+        partner = pairs.partner + low
+        return torch.cat([own, partner[(partner < first) | (partner >= last)]]), pairs
 
     def _read(self, rows: np.ndarray) -> Tensor:
         """Rows of the array -> uint8 (n, C, H, W) in host memory, pinned for a GPU."""
@@ -182,14 +207,25 @@ class Batches:
             target[place] = images[rows[place]]
         return out
 
-    def _batch(self, images: Tensor, labels: Tensor, epoch: int, index: int) -> Batch:
+    def _batch(
+        self, images: Tensor, labels: Tensor, places: Tensor, pairs: Pairs | None, epoch: int, index: int
+    ) -> Batch:
         (low, high), (first, last) = self._micro(index), self._share(index)
         if self._augment is not None:
             draws = self._augment.draw(high - low, _generator("augment", self._seed, epoch, index))
-            images = self._augment.apply(images, [numbers[first - low : last - low] for numbers in draws])
+            at_hand = slice(first - low, last - low) if pairs is None else places - low
+            images = self._augment.apply(images, [numbers[at_hand] for numbers in draws])
         whole = _cut(len(self._split), self._steps, index // self._accumulate)
         weight = (last - first) * self._world * self._accumulate / (whole[1] - whole[0])
-        return Batch(images, labels, weight, high - low, index)
+        if pairs is None:
+            return Batch(images, labels, weight, high - low, index)
+        # Where each place is among the rows at hand: this rank's own first, then the partners from elsewhere.
+        at = torch.empty(high - low, dtype=torch.int64)
+        at[places - low] = torch.arange(len(places))
+        partner = at[pairs.partner].to(self._device)
+        count = last - first
+        blended = mixed(images[:count], images[partner], pairs)
+        return Batch(blended, labels[:count], weight, high - low, index, labels[partner], pairs.share.to(blended))
 
     def _micro(self, index: int) -> tuple[int, int]:
         """Places in the epoch's order of a micro-batch: first, and one past the last."""

@@ -48,6 +48,8 @@ class ImageFolder:
     Args:
         root: the folder; None for EXP_DATA.
         size: side of the images: the short side is resized to it, the centre cut out.
+        stored: side at which they are stored, at least `size`; random windows and the centre are cut from that. null
+            stores them at `size`.
         val_fraction: share of train that becomes the validation part, 0 for none; null means 0.1. Not to be given
             for a set with folders for all three parts.
         num_classes: how many classes there should be; null takes what is found (and needs the data to tell).
@@ -61,6 +63,7 @@ class ImageFolder:
         *,
         root: str | None = None,
         size: int = 224,
+        stored: int | None = None,
         val_fraction: float | None = None,
         num_classes: int | None = None,
     ) -> None:
@@ -69,7 +72,10 @@ class ImageFolder:
         if num_classes is not None and num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, not {num_classes}")
         self.root = root
+        if stored is not None and stored < size:
+            raise ValueError(f"stored must be at least size {size}, not {stored}")
         self.size = size
+        self.stored = size if stored is None else stored
         self.val_fraction = None if val_fraction is None else check_fraction(val_fraction, "val_fraction")
         self._expected = num_classes
         self._parts: dict[str, _Part] | None = None
@@ -105,12 +111,12 @@ class ImageFolder:
         )
 
     def load(self) -> dict[str, Split]:
-        """See `Source.load`; images are read-only memory maps, uint8 (N, 3, size, size), RGB.
+        """See `Source.load`; images are read-only memory maps, uint8 (N, 3, stored, stored), RGB.
 
         The first call on a machine decodes all images and takes a while; a damaged one raises DataError.
         """
         parts = self._list()
-        folder = cache_folder() / "imagefolder" / f"{self.check()}-{self.size}-v{_CACHE_FORMAT}"
+        folder = cache_folder() / "imagefolder" / f"{self.check()}-{self.stored}-v{_CACHE_FORMAT}"
         result: dict[str, Split] = {}
         for name, part in parts.items():
             # In the train file, held-out samples of any fraction come first: both parts are views, never copies.
@@ -171,7 +177,7 @@ class ImageFolder:
 
             def decode(start: int) -> None:
                 for row in range(start, min(start + _STRIDE, len(files))):
-                    array[row] = read_image(root / files[row], self.size)
+                    array[row] = read_image(root / files[row], self.stored)
 
             with ThreadPoolExecutor(_cores()) as pool:
                 runs = [pool.submit(decode, start) for start in range(0, len(files), _STRIDE)]
@@ -181,7 +187,7 @@ class ImageFolder:
                 finally:
                     pool.shutdown(cancel_futures=True)
 
-        return cached_array(path, (len(files), *self.shape), fill)
+        return cached_array(path, (len(files), 3, self.stored, self.stored), fill)
 
 
 def _classes(folder: Path) -> list[str]:

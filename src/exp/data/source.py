@@ -14,11 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
+from exp.errors import DataError as DataError
+
 ROOT_VARIABLE = "EXP_DATA"
-
-
-class DataError(Exception):
-    """A data set is missing or damaged; the message is one line: what, where, and what to do."""
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,21 @@ class _Reconstruct(_Inert):
         return _Array()
 
 
+class _FromBuffer(_Inert):
+    """Stands for `numpy._core.numeric._frombuffer`, by which numpy writes arrays at protocol 5."""
+
+    __slots__ = ()
+
+    def __call__(self, data: object, kind: object, shape: object, order: object) -> _Array:
+        if not isinstance(kind, _Uint8):
+            raise _Refused("an array that is not uint8")
+        if not isinstance(data, (bytes, bytearray)) or order not in ("C", "F"):
+            raise ValueError("array bytes or order")
+        array = _Array()
+        array.__setstate__((1, shape, kind, order == "F", bytes(data)))
+        return array
+
+
 class _Encode(_Inert):
     """Stands for `_codecs.encode`, by which Python 3 writes bytes at protocol 2."""
 
@@ -114,6 +129,8 @@ _ALLOWED: dict[tuple[str, str], _Inert] = {
     ("numpy", "dtype"): _DtypeClass(),
     ("numpy.core.multiarray", "_reconstruct"): _Reconstruct(),
     ("numpy._core.multiarray", "_reconstruct"): _Reconstruct(),
+    ("numpy.core.numeric", "_frombuffer"): _FromBuffer(),
+    ("numpy._core.numeric", "_frombuffer"): _FromBuffer(),
     ("_codecs", "encode"): _Encode(),
 }
 
@@ -144,21 +161,46 @@ def read_pickle(path: Path) -> dict[str, Any]:
         DataError: if the file cannot be read, is damaged or truncated, or asks for anything but plain values; nothing
             the file names has been run then.
     """
-    try:
-        with path.open("rb") as file:
-            found = _Reader(file, encoding="bytes").load()
-    except _Refused as error:
-        raise DataError(f"{path}: refused, the pickle asks for {error}; get the publisher's own file") from None
-    except _DAMAGE as error:
-        raise DataError(f"{path}: damaged or truncated ({error}); get the file again") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
+    found = _load(path)
     if not isinstance(found, dict):
         raise DataError(f"{path}: holds a {type(found).__name__}, not a dictionary; get the publisher's own file")
     try:
         return {_text(key): value.value if isinstance(value, _Array) else value for key, value in found.items()}
     except (AttributeError, UnicodeDecodeError):
         raise DataError(f"{path}: damaged (unreadable keys or an unfinished array); get the file again") from None
+
+
+def read_pickled_array(path: Path) -> np.ndarray:
+    """Reads a pickled uint8 array.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The array, read-only.
+
+    Raises:
+        DataError: as in `read_pickle`, or if the file holds anything but one uint8 array.
+    """
+    found = _load(path)
+    if not isinstance(found, _Array):
+        raise DataError(f"{path}: holds a {type(found).__name__}, not an array; get the publisher's own file")
+    try:
+        return found.value
+    except AttributeError:
+        raise DataError(f"{path}: damaged (an unfinished array); get the file again") from None
+
+
+def _load(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            return _Reader(file, encoding="bytes").load()
+    except _Refused as error:
+        raise DataError(f"{path}: refused, the pickle asks for {error}; get the publisher's own file") from None
+    except _DAMAGE as error:
+        raise DataError(f"{path}: damaged or truncated ({error}); get the file again") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def _text(key: Any) -> str:

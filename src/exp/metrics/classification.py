@@ -3,6 +3,11 @@
 import torch
 from torch import Tensor
 
+from exp.metrics.confusion import confusion
+
+CONFUSION_UP_TO = 100
+"""Classes up to which pairs of label and prediction are counted."""
+
 
 class TopK:
     """Counts of a classifier's hits.
@@ -13,7 +18,8 @@ class TopK:
     """
 
     def __init__(self, device: torch.device, num_classes: int) -> None:
-        self.sums = torch.zeros(4, dtype=torch.float64, device=device)
+        self.num_classes = num_classes if num_classes <= CONFUSION_UP_TO else 0
+        self.sums = torch.zeros(4 + self.num_classes**2, dtype=torch.float64, device=device)
         self.k = min(5, num_classes)
 
     def update(self, logits: Tensor, labels: Tensor, losses: Tensor) -> None:
@@ -24,12 +30,24 @@ class TopK:
             labels: (n,) class numbers.
             losses: (n,) loss of each sample.
         """
-        hits = logits.topk(self.k, dim=1).indices == labels[:, None]
-        self.sums += torch.stack(
+        first = logits.topk(self.k, dim=1).indices
+        hits = first == labels[:, None]
+        self.sums[:4] += torch.stack(
             [hits[:, 0].sum(), hits.sum(), losses.double().sum(), torch.full((), len(labels), device=labels.device)]
         ).double()
+        if self.num_classes:
+            known = (first[:, 0] < self.num_classes).double()
+            predicted = first[:, 0].clamp(max=self.num_classes - 1)
+            self.sums[4:] += confusion(labels, predicted, self.num_classes, weights=known).flatten()
 
     def compute(self) -> dict[str, float]:
         """``top1`` and ``top5`` in percent and the mean ``loss``; empty where nothing was counted."""
-        top1, top5, loss, count = self.sums.tolist()
+        top1, top5, loss, count = self.sums[:4].tolist()
         return {} if count == 0 else {"top1": 100 * top1 / count, "top5": 100 * top5 / count, "loss": loss / count}
+
+    def confusion(self) -> list[list[int]]:
+        """Counts by label (row) and prediction (column); empty with more than 100 classes.
+
+        Predictions of outputs that are no class of the data set are left out.
+        """
+        return self.sums[4:].view(self.num_classes, self.num_classes).long().tolist() if self.num_classes else []

@@ -13,8 +13,13 @@ def attention(options: dict[str, Any]) -> dict[str, Any]:
     """The backbone's attention arguments: a factory from channels to a block, and where it stands; none for none."""
     if options["name"] == "none":
         return {}
-    own = {key: value for key, value in options.items() if key not in ("name", "placement")}
+    own = {key: value for key, value in options.items() if key not in ("name", "placement", "record")}
     return {"att": partial(registry.load(registry.BLOCKS, options["name"]), **own), "placement": options["placement"]}
+
+
+def attention_class(options: dict[str, Any]) -> type[nn.Module] | None:
+    """The class of the chosen attention block, None for none."""
+    return None if options["name"] == "none" else registry.load(registry.BLOCKS, options["name"])
 
 
 def backbone(
@@ -28,7 +33,7 @@ def backbone(
         num_classes: Outputs of the classifier.
         image_size: Height and width, for the models that are built for one size and name it in their constructor.
     """
-    own = {key: value for key, value in config["model"].items() if key != "name"}
+    own = {key: value for key, value in config["model"].items() if key not in ("name", "init")}
     build = registry.load(registry.MODELS, config["model"]["name"])
     if "image_size" in inspect.signature(build).parameters:
         own["image_size"] = image_size

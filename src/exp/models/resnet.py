@@ -15,7 +15,12 @@ from exp.nn.init import init_residual
 AttentionFactory = Callable[[int], nn.Module]
 
 STEMS = ("cifar", "imagenet")
-PLACEMENTS = ("branch_end", "branch_mid", "block_start", "block_end", "stage_end")
+PLACEMENTS = ("branch_end", "branch_mid", "block_start", "block_end", "stage_end", "between_stages")
+
+
+def stands_after(placement: str, stage: int, stages: int) -> bool:
+    """Whether a block placed so stands after stage number `stage` of `stages`."""
+    return placement == "stage_end" or (placement == "between_stages" and stage < stages - 1)
 
 
 class _Residual(nn.Module):
@@ -124,7 +129,7 @@ class ResNet(nn.Module):
         placement: Where `att` stands. branch_end: after the residual branch's last BatchNorm, before the add.
             branch_mid: after the BatchNorm and ReLU of a basic block's first convolution, of a bottleneck's 3x3.
             block_start: before the branch's first convolution, on the branch only. block_end: after the add and the
-            final ReLU. stage_end: once after each stage.
+            final ReLU. stage_end: once after each stage. between_stages: after each stage but the last, BAM's place.
         zero_init_residual: Start each branch's last BatchNorm gamma at 0, so that blocks start as their shortcut.
 
     Attributes:
@@ -167,7 +172,7 @@ class ResNet(nn.Module):
             for j in range(count):
                 blocks.append(block(channels, planes, 2 if i > 0 and j == 0 else 1, att, placement))
                 channels = planes * block.expansion
-            if att is not None and placement == "stage_end":
+            if att is not None and stands_after(placement, i, len(counts)):
                 blocks.append(att(channels))
             stages.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages

@@ -86,9 +86,7 @@ class FrameEncoder(nn.Module):
         for layer in self.layers:
             x = layer(x, src_key_padding_mask=beyond)
         walks = rearrange(self.norm(x)[:, 0], "(n h w) c -> n c h w", n=n, h=h, w=w)
-        large = F.interpolate(
-            self.expand(walks), scale_factor=float(self.patch), mode="bilinear", align_corners=True
-        )
+        large = F.interpolate(self.expand(walks), scale_factor=float(self.patch), mode="bilinear", align_corners=True)
         return large[..., :height, :width]
 
     def _placed(self, x: Tensor) -> Tensor:

@@ -46,7 +46,9 @@ class BranchFusion(nn.Module):
         over the branches, so its mean is the constant 1/n and the block would be x / n whatever its weights. With each
         branch's own value as its map the competition stays visible.
         """
-        weights = [1 / self.branches] * self.branches if self.weight is None else self.weight.unbind(0)
+        weights: Sequence[Tensor | float] = (
+            [1 / self.branches] * self.branches if self.weight is None else self.weight.unbind(0)
+        )
         # Small maps are scaled before anything broadcasts them.
         terms = [part * weight for part, weight in zip(maps, weights, strict=True)]
         if logits is not None:

@@ -41,14 +41,14 @@ class LaneTokens(abc.ABC):
 
     @abc.abstractmethod
     def encode(self, x: np.ndarray) -> np.ndarray:
-        """x (lanes, rows) in pixels, NaN where there is none -> int64 ids (lanes, rows)."""
+        """Turns x (lanes, rows) in pixels, NaN where there is none, into int64 ids (lanes, rows)."""
 
     @abc.abstractmethod
     def decode(self, ids: np.ndarray) -> np.ndarray:
         """Ids (lanes, rows) -> x (lanes, rows) in pixels, NaN where there is no point."""
 
     def bins(self, x: np.ndarray) -> np.ndarray:
-        """x in pixels -> bins, -1 outside the image and for NaN."""
+        """Bins of x in pixels, -1 outside the image and for NaN."""
         inside = np.nan_to_num(x, nan=-1.0)
         found = np.floor(inside * self.nbins / self.width).astype(np.int64)
         return np.where((inside >= 0) & (inside < self.width), np.minimum(found, self.nbins - 1), -1)
@@ -102,7 +102,7 @@ class Relative(LaneTokens):
         return ids
 
     def decode(self, ids: np.ndarray) -> np.ndarray:
-        """See `LaneTokens.decode`; a difference with no point before it is no point, one that leaves the image ends it."""
+        """See `LaneTokens.decode`; a difference without a point before it, or out of the image, is no point."""
         x = np.full(ids.shape, np.nan)
         at = np.full(len(ids), -1, dtype=np.int64)
         for row in range(ids.shape[1]):
@@ -137,7 +137,9 @@ class RelativePublished(LaneTokens):
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """See `LaneTokens.encode`."""
-        bins = np.where(np.isnan(x), -1, np.clip(np.floor(np.nan_to_num(x) * self.nbins / self.width), 0, self.nbins - 1))
+        bins = np.where(
+            np.isnan(x), -1, np.clip(np.floor(np.nan_to_num(x) * self.nbins / self.width), 0, self.nbins - 1)
+        )
         bins = bins.astype(np.int64)
         step = np.clip(np.diff(bins, axis=1), -self.max_dx, self.max_dx)
         ids = np.concatenate([np.maximum(bins[:, :1], 1), self.nbins + self.max_dx + step], 1)

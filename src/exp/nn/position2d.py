@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-PERIOD = 10000.0
+PERIOD = 200.0
+"""Ratio of the longest wave to the shortest (2 pi cells); the 10000 of sentences wastes half the channels on a map."""
 
 
 def sincos2d(height: int, width: int, dim: int, *, step: float = 1.0, device: torch.device | None = None) -> Tensor:
@@ -24,14 +25,15 @@ def sincos2d(height: int, width: int, dim: int, *, step: float = 1.0, device: to
     """
     if dim % 4:
         raise ValueError(f"sincos2d: dim={dim} is no multiple of 4")
-    quarter = dim // 4
-    rates = PERIOD ** (-torch.arange(quarter, device=device, dtype=torch.float32) / quarter)
-
-    def line(count: int) -> Tensor:
-        places = (torch.arange(count, device=device, dtype=torch.float32) + 0.5) * step
-        angles = places[:, None] * rates
-        return torch.cat([angles.sin(), angles.cos()], 1)
-
-    rows = line(height)[:, None].expand(height, width, dim // 2)
-    columns = line(width)[None].expand(height, width, dim // 2)
+    down, across = ((torch.arange(count, device=device) + 0.5) * step for count in (height, width))
+    rows = sincos(down, dim // 2)[:, None].expand(height, width, dim // 2)
+    columns = sincos(across, dim // 2)[None].expand(height, width, dim // 2)
     return torch.cat([rows, columns], 2).reshape(height * width, dim)
+
+
+def sincos(places: Tensor, dim: int) -> Tensor:
+    """Codes (n, dim) of places (n,) on a line, dim even."""
+    half = dim // 2
+    rates = PERIOD ** (-torch.arange(half, device=places.device, dtype=torch.float32) / half)
+    angles = places.float()[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)

@@ -1,7 +1,7 @@
 """Batch norm over the whole batch of all ranks, on the CPU too.
 
-torch's SyncBatchNorm runs on accelerators only. This form is written with two all-reduces (mean, then variance about it)
-whose gradients are all-reduces again, and gives what one device would compute on the whole batch.
+torch's SyncBatchNorm runs on accelerators only. This form is written with two all-reduces (mean, then variance about
+it) whose gradients are all-reduces again, and gives what one device would compute on the whole batch.
 """
 
 from typing import Any
@@ -71,9 +71,7 @@ def synchronised(model: nn.Module, device: torch.device) -> nn.Module:
     if device.type != "cpu":
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     if isinstance(model, _BatchNorm):
-        twin = CPUSyncBatchNorm(
-            model.num_features, model.eps, model.momentum, model.affine, model.track_running_stats
-        )
+        twin = CPUSyncBatchNorm(model.num_features, model.eps, model.momentum, model.affine, model.track_running_stats)
         twin._parameters = model._parameters
         twin._buffers = model._buffers
         return twin.train(model.training)

@@ -80,8 +80,6 @@ class VisualTokens(nn.Module):
             if self.encoder == "residual":
                 encoded = encoded + self.skips[i](flat)
             # All levels share one frame: cells of the finest level.
-            code = sincos2d(
-                height, width, self.dim, step=self.step(level) / STRIDES[LEVELS[0]], device=features.device
-            )
+            code = sincos2d(height, width, self.dim, step=self.step(level) / STRIDES[LEVELS[0]], device=features.device)
             tokens.append(self.scale * encoded + self.position_strength * code + self.level_embedding[i])
         return tokens

@@ -1,12 +1,10 @@
 """A sweep from the user's side: plan, run, table, what to do next. Loads no torch."""
 
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from exp.config import ConfigError
 from exp.job import EXIT_CODES, disk
@@ -14,7 +12,7 @@ from exp.sweep.plan import Compose, Plan, Planned, plan
 from exp.sweep.pool import Outcome, Pool, Slots
 from exp.sweep.summary import duration, label, summary, varied_choices
 from exp.sweep.view import View
-
+from exp.terminal import shown
 
 Show = Callable[[Plan, Console], None]
 """Prints what a sweep ends with."""
@@ -45,7 +43,7 @@ def sweep(
         DataError: A data set is missing or damaged.
     """
     started = time.monotonic()
-    console = _console()
+    console = new_console()
     planned = plan(combinations, compose, invalid=invalid)
     outcomes: dict[str, Outcome] = {}
     interrupted = False
@@ -71,13 +69,7 @@ def _run(planned: Plan, command: str, invalid: str, console: Console) -> tuple[d
     with View(todo, names(planned.cells), _count(planned, "done"), console) as view:
         pool = Pool(command, view.update)
         try:
-            broken = pool.check(todo)
-            if broken and invalid == "error":
-                where, why = broken[0]
-                raise ConfigError(f"{where.resolved.slug}: this model cannot be built: {why}")
-            for where, why in broken:
-                planned.cells.remove(where)
-                planned.skipped.append((where.resolved.overrides, why))
+            check_models(planned, pool, invalid)
             accelerators = {one.resolved.config["trainer"]["accelerator"] for one in planned.todo}
             outcomes = pool.run(
                 planned.todo,
@@ -88,6 +80,21 @@ def _run(planned: Plan, command: str, invalid: str, console: Console) -> tuple[d
             return outcomes, pool.interrupted
         finally:
             pool.close()
+
+
+def check_models(planned: Plan, pool: Pool, invalid: str) -> None:
+    """Builds the models of the cells that will run, without memory for their weights.
+
+    Raises:
+        ConfigError: One cannot be built and ``invalid`` is ``error``; with ``skip`` its cells are left out.
+    """
+    broken = pool.check(planned.todo)
+    if broken and invalid == "error":
+        where, why = broken[0]
+        raise ConfigError(f"{where.resolved.slug}: this model cannot be built: {why}")
+    for where, why in broken:
+        planned.cells.remove(where)
+        planned.skipped.append((where.resolved.overrides, why))
 
 
 def report(
@@ -106,7 +113,11 @@ def report(
     for one in planned.cells:
         status = one.cell.status()
         if status["state"] in ("failed", "diverged"):
-            console.print(f"[red]{status['state']}[/red] {called[one.resolved.key]}: {status.get('error', '')}")
+            console.print(
+                Text(status["state"], style="red"),
+                f"{called[one.resolved.key]}: {status.get('error', '')}",
+                markup=False,
+            )
             console.print(f"  {shown(one.cell.path / 'error.txt')}", style="dim")
         elif status["state"] == "running":
             console.print(
@@ -127,25 +138,24 @@ def report(
         f" ({disk(folder)} on disk)"
     )
     if interrupted:
-        console.print(f"Interrupted; everything is saved. To go on: {command}")
+        console.print(f"Interrupted; everything is saved. To go on: {command}", markup=False)
         return 130
     failed = any(one.cell.status()["state"] in ("failed", "diverged") for one in planned.cells)
-    console.print(next_step(planned, failed, command), style="dim")
+    console.print(next_step(planned, failed, command), style="dim", markup=False)
     return EXIT_CODES["failed"] if failed else 0
 
 
 def next_step(planned: Plan, failed: bool, command: str) -> str:
     """What a user is likely to type next."""
     if failed:
-        return f"Next: see the errors above; {command} tries the failed cells again"
+        return f"Next: see the errors above. {command} tries failed cells again; sweep.force=failed diverged ones too"
     if len({one.resolved.seed for one in planned.cells}) == 1:
-        seeds = shlex.join([*command.split()[:1], *shlex.split(command)[1:], "seed=0,1,2"])
-        return f"Next: one seed shows no difference; {seeds} runs only the cells that are missing"
+        return f"Next: one seed shows no difference; {command} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in planned.cells[:2]]
     return f"Next: python -m exp.diff {' '.join(two)}" if len(two) == 2 else "Next: python -m exp.list"
 
 
-def _console() -> Console:
+def new_console() -> Console:
     """The terminal, or plain text that is never cut short."""
     console = Console(highlight=False, soft_wrap=True)
     return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=1000)
@@ -153,18 +163,3 @@ def _console() -> Console:
 
 def _count(planned: Plan, state: str) -> int:
     return sum(one.state == state and not one.todo for one in planned.cells)
-
-
-def shown(path: Path) -> str:
-    """A path as short as it can be typed here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def typed_command() -> str:
-    """The command line of this process as the user typed it."""
-    program = "exp" if Path(sys.argv[0]).name == "exp" else "python -m exp"
-    words = [f"table={word[21:-1]}" if word.startswith("hydra.sweeper.table='") else word for word in sys.argv[1:]]
-    return " ".join([program, *map(shlex.quote, words)])

@@ -5,14 +5,18 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from exp import outcome
-from exp.sweep.front import Show, print_summary, report, sweep, typed_command
+from exp import outcome, srun
+from exp.config import TASKS
+from exp.errors import CellFailed, ConfigError
+from exp.job import EXIT_CODES
+from exp.sweep.elsewhere import land_in, run_elsewhere
+from exp.sweep.front import Show, print_summary, sweep
 from exp.sweep.plan import Compose, explicit_cells, plan
+from exp.terminal import typed_command
 
 
 def composer(context: HydraContext, config: DictConfig) -> Compose:
@@ -52,59 +56,64 @@ def run_cells(
     config: DictConfig,
     show: Show = print_summary,
 ) -> int:
-    """Runs the cells of given overrides with our launcher or with another; returns the exit code."""
+    """Runs the cells of given overrides with our launcher or with another; returns the exit code.
+
+    Raises:
+        ConfigError: srun has started several tasks, each of which would run the sweep.
+    """
+    if srun.step() is not None:
+        raise ConfigError("--multirun: srun started several tasks, each would run the sweep; start one")
     invalid = config.sweep.invalid or "error"
     compose = composer(context, config)
     if OmegaConf.select(config, "hydra.launcher._target_") == "hydra_plugins.exp_cells.CellsLauncher":
         return sweep(cells, compose, invalid=invalid, command=typed_command(), show=show)
-    return _elsewhere(cells, compose, invalid, context, task_function, config, show)
-
-
-def _elsewhere(
-    cells: list[list[str]],
-    compose: Compose,
-    invalid: str,
-    context: HydraContext,
-    task_function: TaskFunction,
-    config: DictConfig,
-    show: Show,
-) -> int:
-    """Another launcher runs the missing cells; what became of them is read from their directories."""
-    import time
-
-    from rich.console import Console
-
-    started = time.monotonic()
-    planned = plan(cells, compose, invalid=invalid)
-    todo = [list(one.resolved.overrides) for one in planned.todo]
-    if todo:
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=task_function, config=config
-        )
-        launcher.launch(todo, initial_job_idx=0)
-    ran = {one.resolved.key: one.cell.status() for one in planned.todo}
-    outcomes = {key: _outcome(status) for key, status in ran.items()}
-    console = Console(highlight=False)
-    return report(planned, outcomes, False, typed_command(), time.monotonic() - started, console, show)
-
-
-def _outcome(status: dict[str, Any]) -> Any:
-    from exp.sweep.pool import Outcome
-
-    return Outcome(status["state"], status.get("error", ""))
+    return run_elsewhere(cells, compose, context, task_function, config, show)
 
 
 def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, config: DictConfig) -> list[JobReturn]:
-    """Runs cells for a sweeper that is not ours (Optuna's, say) and returns their results."""
+    """Runs cells for a sweeper that is not ours (Optuna's, say) and returns their results.
+
+    Args:
+        job_overrides: Overrides of each cell; those that describe the same cell share its result.
+        context: Hydra's.
+        config: What Hydra composed for the sweep.
+
+    Returns:
+        For each cell the monitored metric of its best epoch; one that has none raises ``CellFailed`` when asked.
+
+    Raises:
+        ConfigError: A cell cannot stand, or the sweeper would look for the worst.
+        KeyboardInterrupt: The user or the system asked to stop.
+    """
     cells = [list(overrides) for overrides in job_overrides]
     compose = composer(context, config)
-    outcome.code = sweep(cells, compose, invalid="error", command=typed_command())
+    land_in(config, plan(cells, compose).cells[0].cell.root)
+    found = [plan([overrides], compose).cells[0] for overrides in cells]
+    _same_direction(config, {TASKS[one.resolved.task].mode for one in found})
+    code = sweep(cells, compose, invalid="error", command=typed_command())
+    outcome.code = max(outcome.code, code)
+    if code == EXIT_CODES["waiting"]:
+        raise KeyboardInterrupt
     returns = []
-    for overrides in cells:
-        one = plan([overrides], compose).cells[0]
-        done = JobReturn(overrides=overrides, task_name="exp")
-        result = one.cell.result()
-        done.status = JobStatus.COMPLETED if result else JobStatus.FAILED
-        done.return_value = result["best"]["value"] if result and result["best"] else RuntimeError(one.state)
+    for one in found:
+        done = JobReturn(overrides=list(one.resolved.overrides), task_name="exp")
+        result, status = one.cell.result(), one.cell.status()
+        best = result["best"] if result else None
+        done.status = JobStatus.COMPLETED if best else JobStatus.FAILED
+        done.return_value = best["value"] if best else CellFailed(_why(one.cell.path.name, status, result is not None))
         returns.append(done)
     return returns
+
+
+def _why(name: str, status: dict[str, Any], done: bool) -> str:
+    said = "has no best epoch" if done else f"{status['state']}: {status.get('error', '')}"
+    return f"{name} {said}; hydra.sweeper.max_failure_rate=1 goes on without it"
+
+
+def _same_direction(config: DictConfig, modes: set[str]) -> None:
+    """Optuna minimizes unless told otherwise, and most of our tasks monitor something that should grow."""
+    direction = OmegaConf.select(config, "hydra.sweeper.direction")
+    said = str(getattr(direction, "name", direction))
+    if said in ("minimize", "maximize") and modes != {said[:3]}:
+        wanted = " and ".join(f"{mode}imize" for mode in sorted(modes))
+        raise ConfigError(f"hydra.sweeper.direction={said}: the metric that this task monitors calls for {wanted}")

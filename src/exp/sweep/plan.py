@@ -14,7 +14,7 @@ from exp.config import ConfigError
 from exp.config.compose import YAML_GROUPS
 from exp.config.options import nearest
 from exp.config.resolve import Resolved, resolve
-from exp.data.source import DataError
+from exp.errors import DataError
 
 Compose = Callable[[list[str]], dict[str, Any]]
 """Composes overrides to a plain configuration."""

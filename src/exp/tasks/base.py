@@ -2,6 +2,7 @@
 
 import abc
 import hashlib
+from pathlib import Path
 from typing import Any, Protocol
 
 import lightning.pytorch as pl
@@ -18,7 +19,10 @@ class Diverged(Exception):
 class Scores(Protocol):
     """Sums over an evaluation, kept on the device."""
 
-    sums: Tensor
+    @property
+    def sums(self) -> Tensor:
+        """What is added over the ranks before ``compute``."""
+        ...
 
     def compute(self) -> dict[str, float]:
         """The metrics by name."""
@@ -58,6 +62,7 @@ class Task(pl.LightningModule, abc.ABC):
         self.source = source
         self.steps_per_epoch = 0
         self.train_loader: Loader | None = None
+        self.samples_seen = 0
         self.latest: dict[str, dict[str, float]] = {}
         self._loss_sum = torch.zeros(2, dtype=torch.float64)
         self._scores: Scores | None = None
@@ -82,9 +87,28 @@ class Task(pl.LightningModule, abc.ABC):
     def score(self, batch: Any, scores: Any) -> None:
         """Adds a batch to the sums."""
 
+    def take_train_scores(self) -> dict[str, float]:
+        """Further scores of the epoch's training batches, over all ranks; called once at its end."""
+        return {}
+
+    def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
+        """Called once after the test, on rank 0, with the tested weights in place.
+
+        Args:
+            folder: The cell's directory, where pictures may be left.
+            best: Epoch, value and metrics of the epoch chosen, None where there was none.
+            records: The lines of metrics.jsonl.
+
+        Returns:
+            What goes into the result besides the metrics.
+        """
+        return {}
+
     def configure_optimizers(self) -> Any:
         """Optimizer and a schedule that moves at every step."""
-        optimizer = build_optimizer(self.model, self.config["optim"])
+        # In mixed precision Lightning cannot clip for an optimizer that unscales gradients itself, as fused ones do.
+        fused = self.config["trainer"]["precision"] == "32-true" or not self.config["optim"]["clip"]
+        optimizer = build_optimizer(self.model, self.config["optim"], fused=fused)
         schedule = build_schedule(
             optimizer,
             self.config["optim"],
@@ -113,6 +137,7 @@ class Task(pl.LightningModule, abc.ABC):
             Diverged: The loss is not finite.
         """
         loss, count = self.loss(batch)
+        self.samples_seen += count
         value = loss.detach()
         if not torch.isfinite(value):
             raise Diverged(

@@ -6,6 +6,7 @@ from typing import Any
 
 from exp.cell import Cell
 from exp.job import disk
+from exp.terminal import shown
 
 
 class Console:
@@ -68,6 +69,4 @@ class Console:
         return "\r\x1b[K" if self._inline else ""
 
     def _path(self) -> str:
-        from exp.sweep.front import shown
-
         return shown(self.cell.path)

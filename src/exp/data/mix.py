@@ -1,0 +1,88 @@
+"""Mixup and CutMix: each image of a training batch takes a part of another one's pixels and of its label.
+
+Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018; Yun, Han, Oh, Chun, Choe, Yoo,
+"CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", ICCV 2019. Partners and shares
+are drawn for the whole micro-batch over all devices, so one device and many mix the same pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What is mixed with what, for the n samples of a micro-batch.
+
+    Attributes:
+        partner: int64 (n,), a permutation: place of the sample that each takes a part of.
+        share: (n,), the part of itself that each keeps, 0..1; for a box, of its area.
+        box: int64 (n, 4), top, bottom, left and right of the box that is the partner's; empty for mixup.
+        cut: whether boxes are pasted (CutMix) instead of all pixels blended (mixup).
+    """
+
+    partner: Tensor
+    share: Tensor
+    box: Tensor
+    cut: bool
+
+    def part(self, first: int, last: int) -> Pairs:
+        """The rows of some samples; partners keep their places in the micro-batch."""
+        rows = slice(first, last)
+        return Pairs(self.partner[rows], self.share[rows], self.box[rows], self.cut)
+
+
+class Mix:
+    """Draws pairs.
+
+    Args:
+        mixup: alpha of mixup's Beta(alpha, alpha); 0 for none.
+        cutmix: alpha of CutMix's; 0 for none. With both, each batch takes one of them, with equal chance.
+
+    Raises:
+        ValueError: if an alpha is negative or both are 0.
+    """
+
+    def __init__(self, mixup: float, cutmix: float) -> None:
+        if min(mixup, cutmix) < 0 or not mixup + cutmix:
+            raise ValueError(f"mixup and cutmix must be at least 0 and not both 0, not {mixup} and {cutmix}")
+        self.mixup = mixup
+        self.cutmix = cutmix
+
+    def draw(self, n: int, size: tuple[int, int], generator: torch.Generator) -> Pairs:
+        """Pairs for n samples of height and width `size`; one share for all of them, as in both papers' code."""
+        cut = bool(self.cutmix) and (not self.mixup or torch.rand(1, generator=generator).item() < 0.5)
+        share = _beta(self.cutmix if cut else self.mixup, generator)
+        partner = torch.randperm(n, generator=generator)
+        box = torch.zeros(n, 4, dtype=torch.int64)
+        if cut:
+            edges = []
+            for length, centre in zip(size, torch.rand(2, generator=generator).tolist(), strict=True):
+                half = length * math.sqrt(1 - share) / 2
+                middle = centre * length
+                edges += [round(max(0.0, middle - half)), round(min(float(length), middle + half))]
+            box[:] = torch.tensor(edges)
+            share = 1 - (edges[1] - edges[0]) * (edges[3] - edges[2]) / (size[0] * size[1])
+        return Pairs(partner, torch.full((n,), share), box, cut)
+
+
+def _beta(alpha: float, generator: torch.Generator) -> float:
+    """A number of Beta(alpha, alpha), from two of Gamma(alpha)."""
+    one, two = torch._standard_gamma(torch.full((2,), float(alpha), dtype=torch.float64), generator).tolist()
+    return one / (one + two) if one + two else 0.5
+
+
+def mixed(images: Tensor, others: Tensor, pairs: Pairs) -> Tensor:
+    """Images (n, C, H, W) with a part of `others`, their partners in the same order."""
+    if not pairs.cut:
+        share = pairs.share.to(images)[:, None, None, None]
+        return others + share * (images - others)
+    top, bottom, left, right = (pairs.box[:, i, None].to(images.device) for i in range(4))
+    row = torch.arange(images.shape[2], device=images.device)
+    column = torch.arange(images.shape[3], device=images.device)
+    rows, columns = (row >= top) & (row < bottom), (column >= left) & (column < right)
+    return torch.where((rows[:, :, None] & columns[:, None, :])[:, None], others, images)

@@ -1,0 +1,179 @@
+"""Cells run by a launcher that is not ours: SLURM, Ray, joblib or whatever Hydra has a plugin for.
+
+The launcher's jobs end in ``exp.job.under_hydra``, so a cell is skipped, locked and gone on with as under our own
+launcher; what became of it is read from its directory, never from what the launcher says.
+"""
+
+import importlib.util
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from exp.config import ConfigError
+from exp.sweep.front import Show, check_models, new_console, report
+from exp.sweep.plan import Compose, Planned, plan
+from exp.sweep.pool import Outcome, Pool
+from exp.terminal import typed_command
+
+OURS_ALONE = ("jobs", "retry", "on_error")
+"""Options of ``sweep`` that another launcher has its own words for."""
+
+RAY_REMOTE = {"num_cpus": 1, "num_gpus": 0, "max_calls": 1}
+"""What a cell gets of a Ray cluster where the command line does not say it."""
+
+EXTRAS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray"}
+"""The extra of this package that installs a launcher, by the launcher's package."""
+
+
+def run_elsewhere(
+    cells: list[list[str]],
+    compose: Compose,
+    context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    show: Show,
+) -> int:
+    """Hands the missing cells to the launcher that is configured, and reports.
+
+    Args:
+        cells: Overrides of each cell.
+        compose: Composes overrides to a plain configuration.
+        context: Hydra's.
+        task_function: What the launcher's jobs run.
+        config: What Hydra composed for the sweep.
+        show: Prints the table.
+
+    Returns:
+        Exit code, as of ``exp.sweep.front.sweep``.
+
+    Raises:
+        ConfigError: A combination cannot stand, or the launcher cannot run here.
+        DataError: A data set is missing or damaged.
+    """
+    started = time.monotonic()
+    launcher, invalid, command = config.hydra.launcher, config.sweep.invalid or "error", typed_command()
+    _refuse(config)
+    _complete_ray(launcher)
+    planned = plan(cells, compose, invalid=invalid)
+    problem, interrupted = "", False
+    todo = planned.todo
+    if todo:
+        for one in todo:
+            _enough_gpus(one, launcher)
+        pool = Pool(command)
+        try:
+            check_models(planned, pool, invalid)
+        finally:
+            pool.close()
+        todo = planned.todo
+        land_in(config, todo[0].cell.root)
+        jobs = [[*one.resolved.overrides, *_settled(one, launcher)] for one in todo]
+        problem, interrupted = _launch(jobs, context, task_function, config)
+    statuses = {one.resolved.key: one.cell.status() for one in todo}
+    outcomes = {key: Outcome(status["state"], status.get("error", "")) for key, status in statuses.items()}
+    console = new_console()
+    code = report(planned, outcomes, interrupted, command, time.monotonic() - started, console, show)
+    left = sum(outcome.state in ("waiting", "running") for outcome in outcomes.values())
+    if problem:
+        console.print(f"[red]hydra/launcher={choice(config)}[/red]: {problem}")
+    if left and not interrupted:
+        console.print(f"{left} cells are not finished; the same command goes on with them")
+    return code or int(bool(left or problem))
+
+
+def choice(config: DictConfig) -> str:
+    """What was typed for ``hydra/launcher``."""
+    return str(OmegaConf.select(config, "hydra.runtime.choices")["hydra/launcher"])
+
+
+def land_in(config: DictConfig, root: Path) -> None:
+    """Lets whatever Hydra or a plugin writes beside the cells land in their folder."""
+    root.mkdir(parents=True, exist_ok=True)
+    with read_write(config), open_dict(config):
+        config.hydra.sweep.dir = str(root)
+
+
+def _complete_ray(launcher: DictConfig) -> None:
+    """One Ray worker a cell, never used again, with a core of its own unless more was asked for."""
+    if OmegaConf.select(launcher, "ray.remote") is not None:
+        with read_write(launcher), open_dict(launcher):
+            launcher.ray.remote = {**RAY_REMOTE, **launcher.ray.remote}
+
+
+def _refuse(config: DictConfig) -> None:
+    name, target = choice(config), str(config.hydra.launcher._target_)
+    for option in OURS_ALONE:
+        if config.sweep[option] is not None:
+            raise ConfigError(
+                f"sweep.{option}={config.sweep[option]}: is for hydra/launcher=cells; hydra/launcher={name} has options"
+                " of its own under hydra.launcher"
+            )
+    package = ".".join(target.split(".")[:2])
+    if importlib.util.find_spec(package) is None:
+        extra = EXTRAS.get(package.rpartition(".")[2])
+        how = f"pip install 'exp-tables[{extra}]'" if extra else f"the package of {target}"
+        raise ConfigError(f"hydra/launcher={name}: is not installed: {how}")
+    if target.endswith(".SlurmLauncher") and not (shutil.which("sbatch") and shutil.which("srun")):
+        raise ConfigError(
+            f"hydra/launcher={name}: there is no SLURM here, sbatch and srun are not on the PATH; start this on a login"
+            " node, or try it with hydra/launcher=slurm_local"
+        )
+
+
+def _enough_gpus(one: Planned, launcher: DictConfig) -> None:
+    """A cell that asks for GPUs by name is not sent where it would see too few."""
+    options = one.resolved.config["trainer"]
+    for option, count in (
+        ("gpus_per_node", OmegaConf.select(launcher, "gpus_per_node")),
+        ("ray.remote.num_gpus", OmegaConf.select(launcher, "ray.remote.num_gpus")),
+    ):
+        seen = count * (OmegaConf.select(launcher, "nodes") or 1) if count is not None else None
+        if seen is not None and options["accelerator"] == "gpu" and seen < options["devices"]:
+            raise ConfigError(
+                f"trainer.devices={options['devices']}: hydra.launcher.{option}={count} gives a cell too few GPUs"
+            )
+
+
+def _settled(one: Planned, launcher: DictConfig) -> list[str]:
+    """What this process knows and a job cannot: where cells lie, what runs anew, and how many threads are its own."""
+    state = "done" if one.state == "done" else "failed"
+    said = [f"cells.dir={_quoted(str(one.cell.root))}", f"sweep.force={state if one.anew else 'none'}"]
+    cpus = OmegaConf.select(launcher, "cpus_per_task") or OmegaConf.select(launcher, "ray.remote.num_cpus")
+    options = one.resolved.config["trainer"]
+    if cpus and not options["threads"]:
+        tasks = OmegaConf.select(launcher, "tasks_per_node") or 1
+        ranks = 1 if tasks > 1 else options["devices"]
+        said.append(f"trainer.threads={max(1, int(cpus) // ranks)}")
+    return said
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _launch(
+    jobs: list[list[str]], context: HydraContext, task_function: TaskFunction, config: DictConfig
+) -> tuple[str, bool]:
+    """Runs the jobs; returns what the launcher complained of and whether the user stopped it."""
+    launch: Callable[..., Any] = (
+        Plugins.instance()
+        .instantiate_launcher(hydra_context=context, task_function=task_function, config=config)
+        .launch
+    )
+    try:
+        launch(jobs, initial_job_idx=0)
+    except KeyboardInterrupt:
+        return "", True
+    # Another project's code, which raises whatever its cluster raises, and does so when the first job fails although
+    # the others have run: the cells' directories are asked all the same.
+    except Exception as error:
+        words = str(error).strip().splitlines()
+        return f"{type(error).__name__}: {words[0] if words else ''}", False
+    return "", False

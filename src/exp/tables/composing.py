@@ -1,0 +1,75 @@
+"""Composed configurations kept on disk between commands: composing takes Hydra a tenth of a second each."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+
+from exp.cell import read_json, write_json
+from exp.config import __file__ as schema_file
+from exp.config.compose import composed, conf_dir, in_one_line
+from exp.errors import ConfigError
+from exp.sweep.plan import Compose
+
+FILE = ".composed.json"
+
+ERROR = "cannot be composed"
+
+
+class Composer:
+    """Composes overrides, and remembers under the cells' folder what came out.
+
+    Args:
+        root: Folder of all cells; nothing is kept where it cannot be written.
+        compose: Composes; under Hydra's own application its, else ours.
+    """
+
+    def __init__(self, root: Path, compose: Compose = composed) -> None:
+        self._compose = compose
+        self._path = root / FILE
+        self._now = _state_of([*conf_dir().rglob("*.yaml"), *Path(schema_file).parent.glob("*.py")])
+        kept = read_json(self._path) or {}
+        self._known: dict[str, dict[str, Any]] = kept.get("composed", {}) if kept.get("state") == self._now else {}
+        self._fresh = False
+
+    def __call__(self, overrides: list[str]) -> dict[str, Any]:
+        """The configuration as a plain dictionary.
+
+        Raises:
+            ConfigError: An override names nothing or is not well-formed.
+        """
+        key = json.dumps(overrides)
+        if key not in self._known:
+            try:
+                self._known[key] = self._compose(overrides)
+            except ConfigError as error:
+                self._known[key] = {ERROR: str(error)}
+            except HydraException as error:
+                self._known[key] = {ERROR: in_one_line(error)}
+            self._fresh = True
+        if ERROR in self._known[key]:
+            raise ConfigError(self._known[key][ERROR])
+        return json.loads(json.dumps(self._known[key]))
+
+    def keep(self) -> None:
+        """Writes what was composed anew."""
+        if not self._fresh:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self._path, {"state": self._now, "composed": self._known})
+        except OSError:
+            return
+        self._fresh = False
+
+
+def _state_of(files: Iterable[Path]) -> str:
+    """Changes whenever one of the files does."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        stat = path.stat()
+        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,119 @@
+"""Overrides given on the command line of a table: what they set, which rows they keep, which seeds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exp.errors import ConfigError
+from exp.tables.spec import Table, spelt
+
+PASSED_ON = ("hydra/", "hydra.", "sweep.")
+"""Beginnings of overrides that concern how a table is run, not what."""
+
+INCIDENTAL = (
+    *PASSED_ON,
+    "cells.",
+    "logger",
+    "origin.",
+    "data.root",
+    "trainer.accelerator",
+    "trainer.threads",
+    "trainer.log_every",
+    "trainer.save_every",
+    "trainer.profiler",
+)
+"""Beginnings of overrides that change no number."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The command line, sorted.
+
+    Attributes:
+        options: Options that hold for every cell.
+        rows: Options that rows vary, with the values to keep.
+        seeds: Seeds, None for the table's own.
+        run: Overrides for the sweep alone.
+    """
+
+    options: dict[str, str]
+    rows: dict[str, tuple[str, ...]]
+    seeds: tuple[int, ...] | None
+    run: tuple[str, ...]
+
+    def kept(self, table: Table) -> list[str]:
+        """Names of the table's rows that the command line leaves.
+
+        Raises:
+            ConfigError: None is left.
+        """
+        left = [
+            name
+            for name, row in table.rows.items()
+            if all(spelt(row.overrides.get(key, table.base.get(key))) in wanted for key, wanted in self.rows.items())
+        ]
+        if not left:
+            asked = " ".join(f"{key}={','.join(values)}" for key, values in self.rows.items())
+            known = {key: [spelt(row.overrides.get(key)) for row in table.rows.values()] for key in self.rows}
+            there = "; ".join(f"{key} is one of {', '.join(dict.fromkeys(values))}" for key, values in known.items())
+            raise ConfigError(f"{asked}: no row of table {table.name} is left; {there}")
+        return left
+
+    def telling(self) -> list[str]:
+        """The overrides that change a number, in a fixed order, seeds last; names a variant of a table."""
+        options = [f"{key}={value}" for key, value in sorted(self.options.items()) if not key.startswith(INCIDENTAL)]
+        return options + ([f"seed={','.join(map(str, self.seeds))}"] if self.seeds is not None else [])
+
+
+def sort(table: Table, overrides: Iterable[str]) -> Given:
+    """Sorts a table's command line.
+
+    Raises:
+        ConfigError: An override is not of the form KEY=VALUE, or has several values where rows do not vary it.
+    """
+    options: dict[str, str] = {}
+    rows: dict[str, tuple[str, ...]] = {}
+    seeds: tuple[int, ...] | None = None
+    run = []
+    for override in overrides:
+        key, sign, value = override.partition("=")
+        if not sign or not key or key[0] in "+~":
+            raise ConfigError(f"{override}: expected OPTION=VALUE")
+        if key.startswith(PASSED_ON):
+            run.append(override)
+        elif key == "seed":
+            seeds = tuple(_seed(text) for text in values(override))
+        elif key in table.varied:
+            rows[key] = tuple(values(override))
+        elif len(several := values(override)) > 1:
+            raise ConfigError(
+                f"{override}: {len(several)} values of an option that the rows of table {table.name} do not vary;"
+                f" give one (rows vary {', '.join(table.varied)})"
+            )
+        else:
+            options[key] = value
+    return Given(options, rows, seeds, tuple(run))
+
+
+def values(override: str) -> list[str]:
+    """``["0", "1"]`` of ``seed=0,1`` or ``seed=range(0,2)``.
+
+    Raises:
+        ConfigError: The value is not well-formed.
+    """
+    text = override.partition("=")[2]
+    if not set(text) & set("([{'\"\\"):
+        return text.split(",")
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        one = OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from error
+    return list(one.sweep_string_iterator()) if one.is_sweep_override() else [text]
+
+
+def _seed(text: str) -> int:
+    if not text.strip().isdigit():
+        raise ConfigError(f"seed={text}: expected whole numbers from 0 up, such as seed=0,1,2")
+    return int(text)

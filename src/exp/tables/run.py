@@ -1,0 +1,114 @@
+"""Runs a table's missing cells through the sweeper, the tables it takes choices from first."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+from rich.console import Console
+
+from exp import outcome
+from exp.errors import ConfigError
+from exp.sweep.hydra import composer, run_cells
+from exp.sweep.plan import Plan
+from exp.tables import choices
+from exp.tables.compare import Comparison, compare
+from exp.tables.plan import Planner, TablePlan
+from exp.tables.spec import load
+from exp.tables.terminal import print_table
+
+Sweep = Callable[[list[list[str]], Callable[[Plan, Console], None]], int]
+"""Runs cells and prints what it is given to print; returns the exit code."""
+
+
+def run_tables(
+    tables: str, overrides: list[str], context: HydraContext, task_function: TaskFunction, config: DictConfig
+) -> int:
+    """Runs ``table=NAME,NAME`` of a command line; leaves and returns the exit code.
+
+    Args:
+        tables: Names of tables, joined by commas.
+        overrides: The rest of the command line.
+        context: Hydra's.
+        task_function: What another launcher than ours runs.
+        config: What Hydra composed for the sweep.
+
+    Raises:
+        ConfigError: See ``Planner.plan``; or nothing of the table can run.
+    """
+
+    def sweep(cells: list[list[str]], show: Callable[[Plan, Console], None]) -> int:
+        return run_cells(cells, context, task_function, config, show)
+
+    planner = Planner(root_of(overrides), compose=composer(context, config))
+    outcome.code = 0
+    for name in tables.split(","):
+        code = run_with_needs(name, overrides, planner, sweep)
+        outcome.code = max(outcome.code, code)
+        if code == 130:
+            break
+    return outcome.code
+
+
+def run_with_needs(name: str, overrides: list[str], planner: Planner, sweep: Sweep) -> int:
+    """Runs a table after those whose best row it takes over."""
+    table = load(name)
+    plan = planner.plan(name, overrides)
+    if any(row.problem for row in plan.rows):
+        for needed in table.needs:
+            code = run_with_needs(
+                needed, choices.inherited(load(needed), table, plan.given, plan.seeds), planner, sweep
+            )
+            if code:
+                return code
+        plan = planner.plan(name, overrides)
+    code = run_rows(plan, planner, sweep)
+    if code == 0 and any(row.problem for row in plan.rows):
+        again = planner.plan(name, overrides)
+        if sum(bool(row.problem) for row in again.rows) < sum(bool(row.problem) for row in plan.rows):
+            return run_rows(again, planner, sweep)
+    return code
+
+
+def run_rows(plan: TablePlan, planner: Planner, sweep: Sweep) -> int:
+    """Runs the rows that can run and prints the table.
+
+    Raises:
+        ConfigError: None can.
+    """
+    if plan.problem:
+        raise ConfigError(f"table {plan.table.name}: nothing of it can run here: {plan.problem}")
+    choices.keep(plan.root, plan.table.name, plan.given, plan.chosen)
+
+    def show(swept: Plan, console: Console) -> None:
+        compared = compare(planner.plan(plan.table.name, plan.overrides))
+        print_table(compared, console)
+        _log(compared)
+
+    cells = [[*one.overrides, *_run_only(plan)] for row in plan.rows for one in row.cells]
+    return sweep(cells, show)
+
+
+def root_of(overrides: list[str]) -> Path:
+    """The folder of all cells under a command line."""
+    given = [override.partition("=")[2] for override in overrides if override.startswith("cells.dir=")]
+    return Path(given[-1] if given else "multirun").absolute()
+
+
+def _run_only(plan: TablePlan) -> list[str]:
+    return [override for override in plan.given.run if not override.startswith("hydra")]
+
+
+def _log(comparison: Comparison) -> None:
+    """The table as a run of its own where its cells went to W&B."""
+    plan = comparison.plan
+    options = [one.cell.resolved.config["logger"] for one in plan.cells]
+    if not options or options[0]["name"] != "wandb":
+        return
+    from exp.tables.render import records
+    from exp.track.wandb import log_table
+
+    name = plan.table.name
+    variant = hashlib.sha256(plan.variant.encode()).hexdigest()[:8]
+    log_table(plan.root / "tables" / name, name, f"table-{name}-{variant}", options[0], records(comparison))

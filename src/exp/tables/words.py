@@ -1,0 +1,205 @@
+"""Numbers and states of a table as words, the same in every format."""
+
+from exp.sweep.summary import count, duration
+from exp.tables.compare import Comparison, Entry
+from exp.tables.plan import PlannedRow, TablePlan
+
+HEADINGS = ("row", "cells", "reproduced", "difference", "95 % interval", "p", "verdict", "published", "delta")
+"""Headings of a metric's block."""
+
+COST_NAMES = {"params": "parameters", "macs": "MACs", "train_seconds": "training time"}
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, two decimals from ten up."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if 10 <= abs(value) < 1e5 else f"{value:.4g}"
+
+
+def signed(value: float | None) -> str:
+    """``+0.42``."""
+    return "-" if value is None else f"{value:+.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:+.2g}"
+
+
+def mean_sd(entry: Entry) -> str:
+    """``97.22 ± 0.31 (5)``; below three seeds no spread."""
+    if entry.mean is None:
+        return row_state(entry.row)
+    spread = ""
+    if entry.sd is not None and entry.n >= 3:
+        spread = f" ± {entry.sd:.2f}" if abs(entry.mean) >= 10 else f" ± {entry.sd:.2g}"
+    return f"{number(entry.mean)}{spread} ({entry.n})"
+
+
+def row_state(row: PlannedRow) -> str:
+    """What to say where a row has no number."""
+    if row.problem:
+        return "missing"
+    states = list(dict.fromkeys(one.state for one in row.cells if one.state not in ("done", "stale")))
+    return ", ".join(states) or "not reported"
+
+
+def cells(row: PlannedRow) -> str:
+    """``3/5``, with what the others are."""
+    if row.problem:
+        return "-"
+    done = row.count("done", "stale")
+    more = [
+        f"{n} {state}" for state in ("stale", "running", "waiting", "failed", "diverged") if (n := row.count(state))
+    ]
+    return f"{done}/{len(row.cells)}" + (f" ({', '.join(more)})" if more else "")
+
+
+def difference(entry: Entry) -> str:
+    """The mean paired difference to the reference row."""
+    return signed(entry.difference.mean) if entry.difference else ""
+
+
+def interval(entry: Entry) -> str:
+    """Its 95 % interval, from three seeds up."""
+    test = entry.difference
+    if test is None or test.n < 3:
+        return ""
+    return f"[{signed(test.interval[0])}, {signed(test.interval[1])}]" if test.interval else "all the same"
+
+
+def p_value(p: float | None) -> str:
+    """``0.031``, ``< 0.001``."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def verdict(entry: Entry) -> str:
+    """The verdict, with the seeds that would resolve a difference not resolved, and the criterion's outcome."""
+    said = [] if entry.verdict == "missing" else [entry.verdict]
+    if entry.seeds_needed:
+        said.append(f"about {entry.seeds_needed} seeds would resolve it")
+    if entry.passed is not None:
+        said.append(f"{entry.passed}/{entry.n} pass")
+    if entry.failed is not None and entry.n:
+        said.append(f"{entry.failed}/{entry.n} fail")
+    if entry.outcome:
+        said.append(entry.outcome)
+    return "; ".join(said)
+
+
+def published(entry: Entry) -> str:
+    """The published number."""
+    return entry.published.text if entry.published else ""
+
+
+def delta(entry: Entry) -> str:
+    """Reproduced less published where the two may be compared, and whether it is within tolerance."""
+    if entry.delta is None:
+        return ""
+    outside = "" if entry.within is None else " ok" if entry.within else " outside"
+    return signed(entry.delta) + outside
+
+
+def fields(entry: Entry) -> tuple[str, ...]:
+    """The texts under ``HEADINGS``."""
+    return (
+        entry.row.row.name,
+        cells(entry.row),
+        mean_sd(entry),
+        difference(entry),
+        interval(entry),
+        p_value(entry.p),
+        verdict(entry),
+        published(entry),
+        delta(entry),
+    )
+
+
+def criteria(comparison: Comparison, column: str) -> str:
+    """A column's heading: name, unit, direction, criteria."""
+    one = comparison.plan.table.columns[column]
+    words = [f"{column} ({one.unit})" if one.unit else column, "more is better" if one.higher else "less is better"]
+    if one.passes:
+        words.append(f"passes {one.passes}")
+    if one.fails:
+        words.append(f"fails {one.fails}")
+    return ", ".join(words)
+
+
+def state(plan: TablePlan) -> str:
+    """``25 cells: 20 done, 5 missing``, counted by row and seed."""
+    listed = [one for row in plan.rows for one in row.cells]
+    counts = {name: sum(one.state == name for one in listed) for name in dict.fromkeys(one.state for one in listed)}
+    blocked = plan.expected - len(listed)
+    said = [f"{n} {name}" for name, n in sorted(counts.items())]
+    said += [f"{blocked} missing, cannot run here"] if blocked else []
+    return f"{plan.expected} cells: {', '.join(said)}"
+
+
+def costs(comparison: Comparison, row: str) -> tuple[str, str, str]:
+    """Parameters, MACs and training time of a row."""
+    known = comparison.costs[row]
+    seconds = known.get("train_seconds")
+    return count(known.get("params")), count(known.get("macs")), "-" if seconds is None else duration(seconds)
+
+
+def label(plan: TablePlan) -> str:
+    """How the whole table differs from what was published; empty where rows differ in different ways or not at all."""
+    labels = {row.label.text for row in plan.rows if row.cells}
+    return labels.pop() if len(labels) == 1 else ""
+
+
+def problems(plan: TablePlan) -> list[str]:
+    """Rows that cannot run, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for row in plan.rows:
+        if row.problem:
+            by_reason.setdefault(row.problem, []).append(row.row.name)
+    return [
+        f"{'no row' if len(names) == len(plan.rows) else ', '.join(names)} can run here: {reason}"
+        if len(names) == len(plan.rows)
+        else f"{', '.join(names)}: cannot run here: {reason}"
+        for reason, names in by_reason.items()
+    ]
+
+
+def claims(comparison: Comparison) -> list[tuple[str, str, str, str, str]]:
+    """A line a claim and column: the claim, the column, verdict, what it rests on, what the source's numbers say."""
+    said = {True: "its own numbers say so", False: "its own numbers say otherwise", None: ""}
+    return [
+        (checked.claim.text, column, verdict, checked.details[column], said[checked.published[column]])
+        for checked in comparison.claims
+        for column, verdict in checked.verdicts.items()
+    ]
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """The table's notes, then doubts about single numbers and claims."""
+    table = comparison.plan.table
+    found = list(table.notes)
+    found += [f"{row.row.name}: {row.row.note}" for row in comparison.plan.rows if row.row.note]
+    found += [f"{name}: {column.note}" for name, column in table.columns.items() if column.note]
+    by_note: dict[str, list[str]] = {}
+    kept = {row.row.name for row in comparison.plan.rows}
+    for one in table.published:
+        if one.note and one.row in kept:
+            by_note.setdefault(one.note, []).append(f"{one.row} {one.column} {one.text}")
+    found += [f"{', '.join(dict.fromkeys(where))}: {note}" for note, where in by_note.items()]
+    found += [f"claim '{claim.text}': {claim.note}" for claim in (one.claim for one in comparison.claims) if claim.note]
+    return found
+
+
+def row_labels(plan: TablePlan) -> list[str]:
+    """Labels of single rows, where they are not the whole table's."""
+    if label(plan):
+        return []
+    return [f"{row.row.name}: {row.label.text}" for row in plan.rows if row.label.text]
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """What a reader has to know before the numbers: rows kept, choices made, what cannot run or has changed."""
+    plan = comparison.plan
+    found = [*plan.said, *row_labels(plan), *problems(plan), *comparison.warnings]
+    changed = sorted({what for one in plan.cells for what in one.changed})
+    if changed:
+        listed = ", ".join(changed[:6]) + (" ..." if len(changed) > 6 else "")
+        found.append(f"stale cells: changed since they ran: {listed}; sweep.force=stale runs them anew")
+    return found

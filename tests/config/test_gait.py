@@ -1,0 +1,131 @@
+"""The gait task's choices: recipes, the order of the frames, combinations that cannot stand."""
+
+import pytest
+
+from exp.config import ConfigError
+from exp.config.compose import resolved
+
+LSTMS = ("convlstm", "partlstm", "attentionlstm")
+
+
+def config(*overrides: str) -> dict:
+    return resolved(["task=gait", *overrides]).config
+
+
+@pytest.mark.parametrize("model", ["baseline", *LSTMS, "baseattention", "reelresnet"])
+def test_published_keeps_the_sources_flaws(model: str) -> None:
+    found = config("recipe=published", f"model={model}")
+    arms = model != "baseline"
+    assert found["data"]["name"] == "casia_b"
+    assert found["data"]["batch_subjects"] == (4 if arms else 8)
+    assert found["data"]["batch_clips"] == 16
+    assert found["data"]["frames"] == 30
+    assert found["task"]["train_order"] == "unordered"
+    assert found["task"]["test_order"] == ("unordered" if arms else "ordered")
+    assert found["task"]["test_frames"] == (30 if arms else "all")
+    assert found["task"]["rounding"]
+    assert found["data"]["val_subjects"] == 0
+    assert found["optim"]["lr"] == 0.1
+    assert found["optim"]["weight_decay"] == 5e-4
+    assert found["optim"]["milestones"] == [20, 40, 50]
+    assert found["optim"]["momentum"] == 0.9
+    assert found["trainer"]["max_epochs"] * found["data"]["steps"] == 60_000
+    if model in LSTMS:
+        assert found["model"]["separate_fc"] == (model == "attentionlstm")
+        assert found["model"]["readout"] == "last"
+
+
+def test_published_variants_of_the_failures_are_the_sources() -> None:
+    assert config("recipe=published", "model=baseattention")["model"]["positions"] == "learned"
+    assert config("recipe=published", "model=reelresnet")["model"]["parts"] == "time"
+    assert config("model=baseattention")["model"]["positions"] == "sinusoidal"
+    assert config("model=reelresnet")["model"]["parts"] == "pooled"
+
+
+@pytest.mark.parametrize("recipe", ["sound", "quick"])
+def test_sound_and_quick_treat_all_alike_and_keep_the_order(recipe: str) -> None:
+    found = [config(f"recipe={recipe}", f"model={model}") for model in ("baseline", *LSTMS)]
+    for one in found:
+        assert one["task"]["train_order"] == one["task"]["test_order"] == "ordered"
+        assert one["task"]["test_frames"] == "all"
+        assert one["model"]["separate_fc"]
+        assert one["data"] == found[0]["data"]
+        assert one["optim"] == found[0]["optim"]
+
+
+def test_order_sets_both_and_the_longer_names_say_otherwise() -> None:
+    both = config("order=unordered", "model=partlstm")["task"]
+    assert (both["train_order"], both["test_order"]) == ("unordered", "unordered")
+    one = config("order=unordered", "test_order=ordered")["task"]
+    assert (one["train_order"], one["test_order"]) == ("unordered", "ordered")
+    over = config("recipe=published", "model=partlstm", "order=ordered")["task"]
+    assert (over["train_order"], over["test_order"]) == ("ordered", "ordered")
+
+
+def test_two_spellings_of_the_order_are_one_cell() -> None:
+    keys = {
+        resolved(["task=gait", *words]).key
+        for words in (["order=unordered"], ["train_order=unordered", "test_order=unordered"], ["task.order=unordered"])
+    }
+    assert len(keys) == 1
+    assert resolved(["task=gait", "order=ordered"]).key == resolved(["task=gait"]).key
+
+
+def test_axes_go_where_they_belong() -> None:
+    found = config(
+        "model=convlstm",
+        'layout="(n c) s (h w)"',
+        "readout=max",
+        "bidirectional=true",
+        "fusion=attention",
+        "temporal_pool=mean+lstm",
+        "bins=4",
+        "part_pool=avg",
+        "separate_fc=false",
+        "strides=[1,1,1,1]",
+        "loss_per=global",
+        "test_frames=30",
+        "att=triplet",
+    )
+    model = found["model"]
+    assert model["layout"] == "(n c) s (h w)"
+    assert (model["readout"], model["bidirectional"], model["fusion"]) == ("max", True, "attention")
+    assert (model["temporal_pool"], model["bins"], model["part_pool"]) == ("mean+lstm", 4, "avg")
+    assert (model["separate_fc"], model["strides"]) == (False, [1, 1, 1, 1])
+    assert (found["task"]["loss_per"], found["task"]["test_frames"]) == ("global", 30)
+    assert found["att"]["name"] == "triplet"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["readout=max"], "nothing in this run takes it"),
+        (["model=convlstm", "temporal_pool=max", "readout=max"], "nothing consumes it here"),
+        (["model=convlstm", "layout=nhw"], r"not one of \(n h w\) s c"),
+        (["model=baseattention", "model.positions=learned"], "walks of one length only"),
+        (["model=reelresnet", "model.parts=time"], "walks of one length only"),
+        (["model=baseattention", "model.dim=30", "model.heads=4"], "multiple of model.heads=4"),
+        (["data.skip=4", "order=unordered"], "needs train_order=ordered"),
+        (["task.triplet_weight=0", "task.ce_weight=0"], "nothing to train on"),
+        (["model.backbone=rows", "att=triplet"], "no residual branch"),
+        (["model.backbone=rows", "strides=[1,1,1,1]"], "nothing consumes it here"),
+        (["strides=[1,2]"], "four numbers of at least 1"),
+        (["order=sideways"], "not one of ordered, unordered"),
+        (["data=casia_b", "data.views=3"], "no such option"),
+    ],
+)
+def test_what_cannot_stand_is_one_line(words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as error:
+        config(*words)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_fixed_lengths_stand_with_one_number_of_frames() -> None:
+    found = config("model=reelresnet", "model.parts=time", "test_frames=12", "data.frames=12")
+    assert found["model"]["parts"] == "time"
+
+
+def test_the_tempo_preset_is_walkers() -> None:
+    found = config("data=tempo")["data"]
+    assert found["name"] == "walkers"
+    assert found["preset"] == config("preset=tempo")["data"]["preset"] == "tempo"

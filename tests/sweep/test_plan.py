@@ -1,0 +1,113 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exp.config import ConfigError
+from exp.config.compose import composed
+from exp.data.source import DataError
+from exp.sweep.plan import Overlay, explicit_cells, plan
+from exp.sweep.pool import Slots
+from exp.sweep.summary import count, duration, label, mean_sd, varied_choices
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> str:
+    return f"cells.dir={tmp_path}"
+
+
+def test_duplicates_collapse(here: str) -> None:
+    grid = [["att=triplet", here], ["att=triplet", "kernel_size=7", here], ["att=ca", here], ["att=ca", here]]
+    assert [one.resolved.config["att"]["name"] for one in plan(grid, composed).cells] == ["triplet", "ca"]
+
+
+def test_an_invalid_combination_stops_the_plan_or_is_listed(here: str) -> None:
+    grid = [["att=triplet", "kernel_size=3", here], ["att=none", "kernel_size=3", here]]
+    with pytest.raises(ConfigError, match="att=none"):
+        plan(grid, composed)
+    skipped = plan(grid, composed, invalid="skip")
+    assert len(skipped.cells) == 1
+    assert "nothing in this run takes it" in skipped.skipped[0][1]
+    with pytest.raises(ConfigError, match="no cell of this sweep can stand"):
+        plan(grid[1:], composed, invalid="skip")
+
+
+def test_missing_data_stop_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXP_DATA", raising=False)
+    with pytest.raises(DataError, match="cifar-100-python"):
+        plan([["data=cifar100", f"data.root={tmp_path}"]], composed)
+
+
+def test_the_overlay_equals_composing() -> None:
+    overlay = Overlay(composed)
+    for overrides in (
+        [],
+        ["att=triplet", "kernel_size=3", "seed=4"],
+        ["att=triplet", "att.kernel_size=3", "trainer.max_epochs=5", "optim.lr=1e-3", "pool='avg+max'"],
+        ["recipe=sound", "data.mean=[0.1,0.2,0.3]", "data=cifar100", "data.root=null", "bias=true"],
+    ):
+        assert overlay(overrides) == composed(overrides)
+
+
+def test_the_overlay_composes_once_for_a_combination_of_groups() -> None:
+    calls = []
+
+    def counted(overrides: list[str]) -> dict[str, Any]:
+        calls.append(overrides)
+        return composed(overrides)
+
+    overlay = Overlay(counted)
+    for seed in range(20):
+        overlay(["att=triplet", f"seed={seed}", f"kernel_size={2 * seed + 1}"])
+    assert len(calls) == 1
+    with pytest.raises(ConfigError, match="did you mean 'kernel_size'"):
+        overlay(["att=triplet", "kernel_sise=3"])
+
+
+def test_explicit_cells(tmp_path: Path) -> None:
+    file = tmp_path / "cells.yaml"
+    file.write_text("- {att: triplet, kernel_size: 3}\n- {att: ca, optim.lr: 0.1, bias: true}\n")
+    assert explicit_cells(str(file)) == [["att=triplet", "kernel_size=3"], ["att=ca", "optim.lr=0.1", "bias=true"]]
+    with pytest.raises(ConfigError, match=r"did you mean '.*cells\.yaml'"):
+        explicit_cells(str(tmp_path / "cell.yaml"))
+    file.write_text("att: [a, b]\n")
+    with pytest.raises(ConfigError, match="expected a list of mappings"):
+        explicit_cells(str(file))
+    file.write_text("- [\n")
+    with pytest.raises(ConfigError, match="cannot be read") as error:
+        explicit_cells(str(file))
+    assert "\n" not in str(error.value)
+
+
+def test_slots_share_devices_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    slots = Slots.of_machine(4, {"auto"})
+    assert slots.take(2) == (max(1, slots.threads), {"CUDA_VISIBLE_DEVICES": "0,1"}, ["0", "1"])
+    assert slots.take(1) is not None
+    last = slots.take(1)
+    assert last is not None
+    assert slots.take(1) is None
+    slots.give(1, last[2])
+    assert slots.take(1) == last
+    assert Slots.of_machine(3, {"cpu"}).devices is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert Slots.of_machine(0, {"auto"}).devices is None
+
+
+def test_rows_are_named_by_what_varies(here: str) -> None:
+    grid = [[f"att={att}", f"seed={seed}", here] for att in ("none", "triplet", "ca") for seed in (0, 1)]
+    configs = [one.resolved.config for one in plan(grid, composed).cells]
+    varied = varied_choices(configs)
+    assert varied == [("att", "att")]
+    assert [label(config, varied) for config in configs[::2]] == [("none",), ("triplet",), ("ca",)]
+    grid = [["att=triplet", f"kernel_size={k}", f"gate={g}", here] for k in (3, 5) for g in ("tanh", "sigmoid")]
+    configs = [one.resolved.config for one in plan(grid, composed).cells]
+    assert set(varied_choices(configs)) == {("att", "kernel_size"), ("att", "gate")}
+
+
+def test_numbers_for_people() -> None:
+    assert mean_sd([97.223]) == "97.22"
+    assert mean_sd([1.0, 3.0, None]) == "2.000 ± 1.41 (2)"
+    assert mean_sd([None]) == "-"
+    assert (count(11_220_132), count(300), count(None)) == ("11.22 M", "300", "-")
+    assert (duration(3), duration(64), duration(200), duration(7500)) == ("3.0 s", "64 s", "3 min 20 s", "2 h 5 min")

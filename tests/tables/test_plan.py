@@ -1,0 +1,211 @@
+import json
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from exp.config import ConfigError
+from exp.tables.choices import keep, variants
+from exp.tables.plan import Planner
+from tests.tables.cells import QUICK, compared, fail, fill, finish
+
+
+def test_cells_are_those_an_ordinary_sweep_makes(tmp_path: Path) -> None:
+    from exp.config.compose import resolved
+
+    plan = Planner(tmp_path).plan("modules", [*QUICK, "seed=1"])
+    keys = [row.cells[0].cell.resolved.key for row in plan.rows]
+    blocks = ["none", "triplet", "ca", "tripletca", "tripletlka"]
+    assert keys == [resolved([f"att={block}", "seed=1"]).key for block in blocks]
+    assert all(one.cell.resolved.config["origin"]["table"] == "modules" for one in plan.cells)
+
+
+def test_states(tmp_path: Path) -> None:
+    planner = Planner(tmp_path)
+    plan = planner.plan("modules", [*QUICK, "seed=0,1,2"])
+    assert {one.state for one in plan.cells} == {"missing"}
+    assert plan.expected == 15
+    first = plan.rows[0].cells
+    finish(first[0], test={"top1": 90.0}, data_fingerprint=None)
+    finish(first[1], test={"top1": 90.0}, code={"exp.train": "0" * 12})
+    fail(first[2])
+    row = planner.plan("modules", [*QUICK, "seed=0,1,2"]).rows[0]
+    assert [one.state for one in row.cells] == ["done", "stale", "failed"]
+    assert row.cells[1].changed == ["exp.train"]
+    assert list(row.results) == [0, 1]
+
+
+def test_other_data_than_then_is_stale(tmp_path: Path) -> None:
+    planner = Planner(tmp_path)
+    plan = planner.plan("modules", [*QUICK, "seed=0", "att=none"])
+    finish(plan.rows[0].cells[0], test={"top1": 90.0}, data_fingerprint="another")
+    again = planner.plan("modules", [*QUICK, "seed=0", "att=none"])
+    assert again.rows[0].cells[0].changed == ["data"]
+
+
+def test_an_override_of_what_rows_vary_keeps_rows_and_says_so(tmp_path: Path) -> None:
+    plan = Planner(tmp_path).plan("modules", [*QUICK, "att=ca,none"])
+    assert [row.row.name for row in plan.rows] == ["none", "ca"]
+    assert plan.left_out == ["triplet", "tripletca", "tripletlka"]
+    assert plan.said == ["att=ca,none: 2 of 5 rows"]
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("recipe=quik", "recipe=quik: no such choice; there are .*did you mean 'quick'"),
+        ("trainer.max_epoch=3", "trainer.max_epoch: no such option.*max_epochs"),
+        ("trainer.max_epochs=many", "max_epochs=many"),
+        ("reduction=4", "reduction=4: nothing in this run takes it"),
+    ],
+)
+def test_an_override_that_cannot_stand_is_an_error(tmp_path: Path, override: str, complaint: str) -> None:
+    table = "modules" if "reduction" not in override else "kernel"
+    with pytest.raises(ConfigError, match=complaint):
+        Planner(tmp_path).plan(table, [override])
+
+
+def test_a_row_that_needs_the_published_recipe_is_shown_as_missing(tmp_path: Path) -> None:
+    fill(tmp_path, "activation", [*QUICK, "seed=0"], {row: [1.0] for row in ("none", "sigmoid", "relu", "gelu")})
+    filled = fill(tmp_path, "activation", [*QUICK, "seed=0"], {row: [2.0] for row in ("leaky_relu", "celu", "elu")})
+    assert filled.complete
+    plan = Planner(tmp_path).plan("gate", [*QUICK, "seed=0"])
+    by_name = {row.row.name: row for row in plan.rows}
+    assert "needs recipe=published" in by_name["softmax"].problem
+    assert not by_name["tanh"].problem
+
+
+class TestChoices:
+    OVERRIDES = (*QUICK, "seed=0,1")
+    SCORES: ClassVar = {
+        "none": [90.0, 90.0],
+        "sigmoid": [91.0, 89.0],
+        "relu": [92.0, 95.0],
+        "gelu": [93.0, 94.0],
+        "leaky_relu": [10.0, 20.0],
+        "celu": [93.5, 93.5],
+        "elu": [50.0, 99.0],
+    }
+
+    def test_waits_for_the_other_table(self, tmp_path: Path) -> None:
+        plan = Planner(tmp_path).plan("gate", self.OVERRIDES)
+        assert plan.problem == "waits for the results of table activation"
+        assert plan.waits
+
+    def test_best_mean_validation_wins_and_a_tie_keeps_the_first_row(self, tmp_path: Path) -> None:
+        fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES)
+        plan = Planner(tmp_path).plan("gate", self.OVERRIDES)
+        assert plan.chosen["activation"].value == "relu"
+        config = plan.rows[0].cells[0].cell.resolved.config
+        assert config["att"]["activation"] == "relu"
+        assert config["origin"]["chosen"] == "activation=relu from table activation"
+
+    def test_a_choice_once_kept_stands(self, tmp_path: Path) -> None:
+        fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES)
+        plan = Planner(tmp_path).plan("gate", self.OVERRIDES)
+        keep(tmp_path, "gate", plan.given, plan.chosen)
+        fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES | {"elu": [99.0, 99.0]})
+        again = Planner(tmp_path).plan("gate", self.OVERRIDES)
+        assert again.chosen["activation"].value == "relu"
+        assert again.chosen["activation"].now == "elu"
+        assert "now it would be elu" in " ".join(again.said)
+        other = Planner(tmp_path).plan("gate", [*QUICK, "seed=0,1", "lr=0.05"])
+        assert other.waits
+
+    def test_a_failed_row_is_never_the_best(self, tmp_path: Path) -> None:
+        plan = fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES | {"relu": []})
+        for one in plan.rows[2].cells:
+            fail(one, "diverged")
+        assert Planner(tmp_path).plan("gate", self.OVERRIDES).chosen["activation"].value == "gelu"
+
+    def test_the_fifth_pool_combination(self, tmp_path: Path) -> None:
+        fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES)
+        fill(tmp_path, "gate", list(self.OVERRIDES), {"sigmoid": [92, 95], "tanh": [99, 99], "softmax_map": [1, 1]})
+        fill(tmp_path, "gate", list(self.OVERRIDES), {"softmax_branch": [2, 2]})
+        pools = {
+            "avg+max": [80.0, 80.0],
+            "avg+max+median": [81.0, 80.0],
+            "l1+max": [82.0, 82.0],
+            "l2+max": [81.0, 82.0],
+        }
+        before = Planner(tmp_path).plan("pool", self.OVERRIDES)
+        assert before.rows[-1].problem == "waits for the results of table pool"
+        assert not before.rows[0].problem
+        plan = fill(tmp_path, "pool", list(self.OVERRIDES), pools)
+        chosen = {key: one.value for key, one in plan.chosen.items()}
+        assert chosen == {"activation": "relu", "gate": "tanh", "t1": "l1", "t2": "max+median"}
+        assert plan.rows[-1].cells[0].cell.resolved.config["att"]["pool"] == "l1+max+median"
+
+    def test_median_stays_out_where_it_did_not_help(self, tmp_path: Path) -> None:
+        fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES)
+        scores = {"sigmoid": [92, 95], "tanh": [1, 1], "softmax_map": [1, 1], "softmax_branch": [2, 2]}
+        fill(tmp_path, "gate", list(self.OVERRIDES), scores)
+        pools = {"avg+max": [80.0, 80.0], "avg+max+median": [80.0, 80.0], "l1+max": [80.0, 80.0], "l2+max": [1.0, 1.0]}
+        fill(tmp_path, "pool", list(self.OVERRIDES), pools)
+        plan = Planner(tmp_path).plan("pool", self.OVERRIDES)
+        assert plan.rows[-1].cells[0].cell.resolved.config["att"]["pool"] == "avg+max"
+
+
+def test_a_task_that_is_not_installed_is_listed_with_the_reason(tmp_path: Path) -> None:
+    from exp.tables import plan as module
+
+    def missing(overrides: list[str]) -> dict[str, object]:
+        raise ConfigError("task=gait: no such choice; there are attention")
+
+    planned = module.Planner(tmp_path, compose=missing).plan("gait")  # type: ignore[arg-type]
+    assert planned.problem.startswith("task=gait: no such choice")
+    assert [row.cells for row in planned.rows] == [[]] * 6
+
+
+def test_labels(tmp_path: Path) -> None:
+    quick = Planner(tmp_path).plan("modules", [*QUICK, "seed=0"]).rows[1].label
+    assert not quick.comparable
+    assert quick.text.startswith("recipe=quick; surrogate data, digits in place of cifar100; model resnet18")
+    same = Planner(tmp_path).plan("modules", ["seed=0"]).rows[1].label
+    assert (same.text, same.comparable) == ("", True)
+    shorter = Planner(tmp_path).plan("modules", ["seed=0", "trainer.max_epochs=5"]).rows[1].label
+    assert (shorter.text, shorter.comparable) == ("5 epochs in place of 50", False)
+    faster = Planner(tmp_path).plan("modules", ["seed=0", "trainer=gpu", "trainer.accelerator=cpu"]).rows[1].label
+    assert faster.comparable
+    assert "trainer.precision=bf16-mixed" in faster.text
+    other = Planner(tmp_path).plan("modules", ["seed=0", "lr=0.5"]).rows[1].label
+    assert (other.text, other.comparable) == ("optim.lr=0.5", False)
+
+
+def test_what_was_composed_is_kept_and_forgotten_when_the_schema_changes(tmp_path: Path) -> None:
+    Planner(tmp_path).plan("modules", QUICK)
+    kept = json.loads((tmp_path / ".composed.json").read_text())
+    assert kept["composed"]
+
+    def never(overrides: list[str]) -> dict[str, object]:
+        raise AssertionError(overrides)
+
+    known = Planner(tmp_path, compose=never)  # type: ignore[arg-type]
+    assert known.plan("modules", QUICK).expected == 25
+    (tmp_path / ".composed.json").write_text(json.dumps(kept | {"state": "older"}))
+    with pytest.raises(AssertionError):
+        Planner(tmp_path, compose=never).plan("modules", QUICK)  # type: ignore[arg-type]
+
+
+def test_variants_are_remembered_last_one_last(tmp_path: Path) -> None:
+    for overrides in (["recipe=quick"], ["recipe=sound"], ["recipe=quick"]):
+        plan = Planner(tmp_path).plan("modules", overrides)
+        keep(tmp_path, "modules", plan.given, plan.chosen)
+    assert variants(tmp_path, "modules") == [["recipe=sound"], ["recipe=quick"]]
+
+
+def test_planning_needs_no_torch(tmp_path: Path) -> None:
+    import subprocess
+
+    code = (
+        "import sys; from pathlib import Path; from exp.tables.plan import Planner;"
+        f"Planner(Path({str(tmp_path)!r})).plan('modules', ['recipe=quick']);"
+        "assert not {'torch', 'scipy', 'wandb', 'matplotlib', 'lightning'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_compared_is_of_the_seeds_that_are_there(tmp_path: Path) -> None:
+    entry = compared(tmp_path, "modules", [*QUICK, "seed=0,1,2"], {"none": [1.0, 2.0]}).entry("none", "top1")
+    assert entry.values == {0: 1.0, 1: 2.0}

@@ -1,0 +1,116 @@
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from exp.tables.compare import Comparison, compare
+from exp.tables.plan import Planner
+from exp.tables.render import as_csv, as_json, escape, latex, markdown
+from exp.tables.terminal import print_table
+from tests.tables.cells import QUICK, compared, fail
+from tests.tables.test_compare import SEEDS, VALUES
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    compared(tmp_path, "modules", SEEDS, VALUES)
+    plan = Planner(tmp_path).plan("modules", SEEDS)
+    fail(plan.rows[4].cells[1])
+    return compare(Planner(tmp_path).plan("modules", SEEDS))
+
+
+def test_json_holds_every_row_and_metric(comparison: Comparison) -> None:
+    read = json.loads(as_json(comparison))
+    assert read["table"] == "modules"
+    assert [(one["row"], one["metric"]) for one in read["rows"]] == [
+        (row, metric) for metric in ("top1", "top5") for row in ("none", "triplet", "ca", "tripletca", "tripletlka")
+    ]
+    for key in ("n", "mean", "sd", "interval", "p", "verdict", "published"):
+        assert all(key in one for one in read["rows"])
+    by_row = {one["row"]: one for one in read["rows"] if one["metric"] == "top1"}
+    assert by_row["none"]["published"] is None
+    assert by_row["triplet"]["published"] == 64.6
+    assert by_row["triplet"]["interval"] is None
+    assert by_row["none"]["interval"][0] < by_row["none"]["difference"] < by_row["none"]["interval"][1]
+    assert "surrogate" in by_row["none"]["label"]
+
+
+def test_csv_has_the_same_numbers(comparison: Comparison) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(comparison))))
+    read = json.loads(as_json(comparison))["rows"]
+    assert len(rows) == len(read)
+    for one, other in zip(rows, read, strict=True):
+        assert one["row"] == other["row"]
+        assert one["mean"] == ("" if other["mean"] is None else str(other["mean"]))
+
+
+def test_terminal_says_what_it_is_and_never_drops_a_row(comparison: Comparison) -> None:
+    console = Console(width=400, record=True, file=io.StringIO())
+    print_table(comparison, console)
+    text = console.export_text()
+    for word in ("none", "triplet", "tripletlka", "not as published: recipe=quick; surrogate data", "64.6", "1 failed"):
+        assert word in text
+    line = next(line for line in text.splitlines() if line.startswith("tripletca"))
+    assert re.search(r"tripletca\s+5/5\s+97.90 ± 0.16 \(5\)\s+\+0.92\s+\[.*\]\s+0.0\d+\s+better\s+65.71", line)
+
+
+def test_markdown_is_a_table_a_metric(comparison: Comparison) -> None:
+    text = markdown(comparison)
+    blocks = [block for block in text.split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 4
+    for block in blocks:
+        assert len({line.replace("\\|", "").count("|") for line in block.splitlines()}) == 1
+
+
+def test_latex_is_balanced_and_every_line_has_its_columns(comparison: Comparison) -> None:
+    text = latex(comparison)
+    begun = re.findall(r"\\begin\{(\w+)\}", text)
+    assert begun == list(reversed(re.findall(r"\\end\{(\w+)\}", text)))
+    spec = re.search(r"\\begin\{tabular\}\{(\w+)\}", text)
+    assert spec is not None
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
+    assert len(body) == 5
+    for line in body:
+        assert line.endswith(r" \\")
+        assert line.count(" & ") == len(spec[1]) - 1
+    for command in (r"\toprule", r"\midrule", r"\bottomrule", r"\usepackage{booktabs}"):
+        assert text.count(command) == 1
+    bare = re.sub(r"\\[%&#_$]|\$[^$]*\$", "", text.replace(r"\begin{tabular}", ""))
+    assert "%" not in bare
+    assert "_" not in bare
+    assert text.isascii()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+def test_latex_compiles_as_it_is(comparison: Comparison, tmp_path: Path) -> None:
+    (tmp_path / "table.tex").write_text(latex(comparison))
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def test_latex_letters() -> None:
+    assert escape("a_b & 5 % <x> ~ 1±2") == r"a\_b \& 5 \% \textless{}x\textgreater{} \textasciitilde{} 1$\pm$2"
+    assert escape("ş ü") == "? ü"
+
+
+def test_a_table_with_nothing_renders_in_every_format(tmp_path: Path) -> None:
+    for name in ("gait", "lane_criteria", "pool", "modules"):
+        comparison = compare(Planner(tmp_path).plan(name, QUICK if name == "modules" else []))
+        console = Console(width=200, record=True, file=io.StringIO())
+        print_table(comparison, console)
+        assert "missing" in console.export_text()
+        for form in (markdown, latex, as_csv, as_json):
+            assert "missing" in form(comparison)
