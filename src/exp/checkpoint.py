@@ -73,12 +73,14 @@ class Keeper(pl.Callback):
         """Takes over SIGTERM, SIGINT and SIGUSR2: the first asks for a save and a stop.
 
         Where a queue warns by SIGUSR2 and starts the job again, its SIGTERM asks for a save alone: a job that ends by
-        itself would not be started again. Ranks above 0 hear of it from rank 0.
+        itself would not be started again. Ranks above 0 hear of it from rank 0 and ignore the signals, which Lightning
+        would answer with a collective.
         """
         self._started = self._saved = time.monotonic()
-        if trainer.is_global_zero and threading.current_thread() is threading.main_thread():
+        handler = self._on_signal if trainer.is_global_zero else signal.SIG_IGN
+        if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
-                self._handlers[number] = signal.signal(number, self._on_signal)
+                self._handlers[number] = signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stop and number == signal.SIGINT:

@@ -68,7 +68,11 @@ def test_check_imports_neither_torch_nor_sklearn() -> None:
     assert len(Digits().check()) == 16
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"1,2,3\n"), gzip.compress(b"1,x\n"), b""])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b"1,2,3\n", mtime=0), gzip.compress(b"1,x\n", mtime=0), b""],
+    ids=["no gzip", "short", "not a number", "empty"],
+)
 def test_damaged_file(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(content)

@@ -66,7 +66,8 @@ class View:
             return
         self._states[key] = state
         if not self._live:
-            said = f": {status['error']}" if status.get("error") else f"  {metrics(status)}" if state == "done" else ""
+            failed = state in ("failed", "diverged")
+            said = f": {status.get('error')}" if failed else f"  {metrics(status)}" if state == "done" else ""
             self._console.print(f"{state:9} {self._names[key]}{said}", highlight=False)
 
     def _drawn(self, statuses: dict[str, dict[str, Any]]) -> Group:
