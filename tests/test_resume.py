@@ -159,6 +159,23 @@ def test_a_cell_taken_over_is_not_written_to(tmp_path: Path) -> None:
     assert not (tmp_path / "last.ckpt").exists()
 
 
+def test_other_data_are_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from exp.cell import Cell
+    from exp.data.digits import Digits
+    from exp.job import run_cell
+
+    one = resolved([*TINY, f"cells.dir={tmp_path}"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        monkeypatch.setattr(Keeper, "on_train_batch_end", _method(StopAt(1, 1)))
+        assert run_cell(one, command="test") == "waiting"
+        monkeypatch.undo()
+        monkeypatch.setattr(Digits, "check", lambda self: "other")
+        assert run_cell(one, command="test") == "failed"
+        assert "the data changed" in Cell(one).status()["error"]
+        assert run_cell(one, command="test", anew=True) == "done"
+
+
 def test_metrics_go_back_to_the_checkpoint(tmp_path: Path) -> None:
     file = MetricsFile(tmp_path / "metrics.jsonl")
     for step in (1, 2, 3):

@@ -93,7 +93,7 @@ class Cell:
         """Replaces the status, keeping when the cell was first started and how often."""
         path = self.path / "status.json"
         before = read_json(path) or {}
-        kept = {key: before[key] for key in ("attempt", "first_started", "threads") if key in before}
+        kept = {key: before[key] for key in ("attempt", "first_started", "threads", "data") if key in before}
         write_json(path, kept | {"state": state, "updated": time.time(), **more})
 
     def stale(self, fingerprint: str | None) -> list[str]:

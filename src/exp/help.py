@@ -13,7 +13,7 @@ EXAMPLES = (
     ("exp --cfg job att=ca", "what would run, every option with its value"),
     ("exp.list att", "what can be chosen and each choice's options"),
     ("exp.diff CELL CELL", "how two cells differ"),
-    ("exp.table", "published tables: how complete each is; exp.table NAME --run runs what is missing"),
+    ("exp.table", "published tables; exp.table NAME --run runs one"),
     ("exp.cost model=resnet50 att=triplet data=imagenet", "parameters, MACs, FLOPs"),
 )
 

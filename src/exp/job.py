@@ -90,7 +90,7 @@ def _run_locked(
     attempt = before.get("attempt", 0) + 1
     threads = before.get("threads") or config["trainer"]["threads"] or threads or cpus()
     began = before.get("first_started") or time.time()
-    started = {"attempt": attempt, "first_started": began, "threads": threads}
+    started: dict[str, Any] = {"attempt": attempt, "first_started": began, "threads": threads}
     running = started | {"host": os.uname().nodename, "pid": os.getpid()}
     write_json(
         cell.path / "config.json",
@@ -120,6 +120,9 @@ def _run_locked(
     rank = ALONE
     try:
         fingerprint = registry.source(config["data"]).check()
+        if before.get("data", fingerprint) != fingerprint and (cell.path / "last.ckpt").exists():
+            raise DataError("the data changed after this cell was stopped; sweep.force=failed runs it from the start")
+        running["data"] = started["data"] = fingerprint
         if config["trainer"]["devices"] > 1:
             devices = config["trainer"]["devices"]
             followers = tasks.call(threads, cell.resolved.key, died) if tasks else Followers(cell.path, devices, died)
