@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from exp.errors import ConfigError, DataError
-from exp.table import root_of, shown_plan
+from exp.table import shown_plan
 from exp.tables import words
+from exp.tables.given import root_of
 from exp.tables.plan import TablePlan
 from exp.terminal import shown
 

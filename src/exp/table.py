@@ -12,7 +12,7 @@ from exp.errors import ConfigError, DataError
 from exp.sweep.front import new_console
 from exp.tables import choices
 from exp.tables.compare import Comparison, compare
-from exp.tables.given import INCIDENTAL
+from exp.tables.given import INCIDENTAL, root_of
 from exp.tables.plan import Planner, TablePlan
 from exp.tables.spec import load, names
 
@@ -86,12 +86,6 @@ def _one(name: str, overrides: list[str], options: argparse.Namespace) -> int:
             print(failure, file=sys.stderr)
         code = code or int(bool(comparison.failures))
     return code
-
-
-def root_of(overrides: list[str]) -> Path:
-    """The folder of all cells under a command line."""
-    given = [override.partition("=")[2] for override in overrides if override.startswith("cells.dir=")]
-    return Path(given[-1] if given else "multirun").absolute()
 
 
 def shown_plan(name: str, overrides: list[str], root: Path) -> tuple[TablePlan, list[str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from exp.errors import ConfigError
 from exp.tables.spec import Table, spelt
@@ -117,3 +118,9 @@ def _seed(text: str) -> int:
     if not text.strip().isdigit():
         raise ConfigError(f"seed={text}: expected whole numbers from 0 up, such as seed=0,1,2")
     return int(text)
+
+
+def root_of(overrides: list[str]) -> Path:
+    """The folder of all cells under a command line."""
+    given = [override.partition("=")[2] for override in overrides if override.startswith("cells.dir=")]
+    return Path(given[-1] if given else "multirun").absolute()

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -14,6 +13,7 @@ from exp.sweep.hydra import composer, run_cells
 from exp.sweep.plan import Plan
 from exp.tables import choices
 from exp.tables.compare import Comparison, compare
+from exp.tables.given import root_of
 from exp.tables.plan import Planner, TablePlan
 from exp.tables.spec import load
 from exp.tables.terminal import print_table
@@ -88,12 +88,6 @@ def run_rows(plan: TablePlan, planner: Planner, sweep: Sweep) -> int:
 
     cells = [[*one.overrides, *_run_only(plan)] for row in plan.rows for one in row.cells]
     return sweep(cells, show)
-
-
-def root_of(overrides: list[str]) -> Path:
-    """The folder of all cells under a command line."""
-    given = [override.partition("=")[2] for override in overrides if override.startswith("cells.dir=")]
-    return Path(given[-1] if given else "multirun").absolute()
 
 
 def _run_only(plan: TablePlan) -> list[str]:
