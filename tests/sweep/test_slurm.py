@@ -147,7 +147,7 @@ def test_a_preempted_job_saves_at_once_and_the_same_command_goes_on(tmp_path: Pa
     os.kill(pid, signal.SIGKILL)
     assert process.wait(120) == 1
     assert not results(tmp_path / "multirun")
-    assert "1 cells are not finished; the same command goes on" in (tmp_path / "out.txt").read_text()
+    assert "1 cell is not finished; the same command goes on" in (tmp_path / "out.txt").read_text()
     again = exp(*LONG, cwd=tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
     (run,) = results(tmp_path / "multirun")

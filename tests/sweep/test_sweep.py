@@ -59,6 +59,20 @@ def test_a_failed_cell_stops_no_other_and_is_told(tmp_path: Path) -> None:
     assert len(results(tmp_path / "multirun")) == 1
 
 
+def test_the_first_failure_stops_a_sweep_that_is_told_so(tmp_path: Path) -> None:
+    """The cell that runs beside the failing one saves and stops, the third never begins, a Ctrl-C is not claimed."""
+    cells = tmp_path / "cells.yaml"
+    cells.write_text("- {att: none, optim.name: sgd, lr: 1.0e+30}\n- {att: se}\n- {att: eca}\n")
+    words = [*GRID, "trainer.max_epochs=400", "trainer.save_every=0.2", f"sweep.cells={cells}"]
+    done = exp(*words, "sweep.on_error=stop", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "0 cells run" in done.stdout
+    assert "2 cells are not finished; the same command goes on from there" in done.stdout
+    assert "Interrupted" not in done.stdout
+    assert not list(tmp_path.glob("multirun/*/*-eca-*/status.json"))
+    assert json.loads(next(tmp_path.glob("multirun/*/*-se-*/status.json")).read_text())["state"] == "waiting"
+
+
 def test_a_killed_cell_is_a_failed_one_and_is_tried_again(tmp_path: Path) -> None:
     """As the kernel does when memory runs out: SIGKILL to the cell alone."""
     process = start(

@@ -79,12 +79,9 @@ def run_elsewhere(
     outcomes = {key: Outcome(status["state"], status.get("error", "")) for key, status in statuses.items()}
     console = new_console()
     code = report(planned, outcomes, interrupted, command, time.monotonic() - started, console, show)
-    left = sum(outcome.state in ("waiting", "running") for outcome in outcomes.values())
     if problem:
         console.print(f"[red]hydra/launcher={choice(config)}[/red]: {problem}")
-    if left and not interrupted:
-        console.print(f"{left} cells are not finished; the same command goes on with them")
-    return code or int(bool(left or problem))
+    return code or int(bool(problem))
 
 
 def choice(config: DictConfig) -> str:

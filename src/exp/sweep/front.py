@@ -36,7 +36,7 @@ def sweep(
         show: Prints the table.
 
     Returns:
-        Exit code: 0 where all cells are done, 1 where one failed, 130 where the sweep was interrupted.
+        Exit code: 0 where all cells are done, 1 where one failed or is not finished, 130 where the sweep was interrupted.
 
     Raises:
         ConfigError: A combination cannot stand or a model cannot be built.
@@ -141,8 +141,12 @@ def report(
         console.print(f"Interrupted; everything is saved. To go on: {command}", markup=False)
         return 130
     failed = any(one.cell.status()["state"] in ("failed", "diverged") for one in planned.cells)
+    left = sum(outcome.state in ("waiting", "running") for outcome in outcomes.values())
+    if left:
+        what = "cell is" if left == 1 else "cells are"
+        console.print(f"{left} {what} not finished; the same command goes on from there")
     console.print(next_step(planned, failed, command), style="dim", markup=False)
-    return EXIT_CODES["failed"] if failed else 0
+    return EXIT_CODES["failed"] if failed or left else 0
 
 
 def next_step(planned: Plan, failed: bool, command: str) -> str:

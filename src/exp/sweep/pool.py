@@ -77,12 +77,16 @@ class Pool:
     Args:
         command: What the user typed, for the record.
         watch: Called about four times a second, and after every event, with the keys that run now.
+
+    Attributes:
+        interrupted: Whether the user or the system asked to stop.
     """
 
     def __init__(self, command: str, watch: Callable[[set[str]], None] = lambda running: None) -> None:
         self._command = command
         self._watch = watch
         self._stopping = 0
+        self.interrupted = False
         self._server = subprocess.Popen(
             [sys.executable, "-m", "exp.sweep.server", str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -159,11 +163,6 @@ class Pool:
         self._watch(set())
         return outcomes
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether the user or the system asked to stop."""
-        return self._stopping > 0
-
     def close(self) -> None:
         """Ends the server; cells that still run are ended with it."""
         assert self._server.stdin is not None
@@ -205,6 +204,7 @@ class Pool:
         return Outcome("failed", f"the process ended with {event['how']}")
 
     def _on_signal(self, number: int, frame: Any) -> None:
+        self.interrupted = True
         self._stopping += 1
 
     def _stop(self, number: int, running: set[str]) -> None:
