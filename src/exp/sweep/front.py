@@ -36,7 +36,7 @@ def sweep(
         show: Prints the table.
 
     Returns:
-        Exit code: 0 where all cells are done, 1 where one failed or is not finished, 130 where the sweep was interrupted.
+        Exit code: 0 where all cells are done, 1 where one failed or is unfinished, 130 where the sweep was interrupted.
 
     Raises:
         ConfigError: A combination cannot stand or a model cannot be built.
