@@ -57,11 +57,12 @@ $(READY): pyproject.toml constraints.txt
 
 NEEDS_plugins := -e '.[dev,slurm,optuna]' hydra-joblib-launcher
 NEEDS_ray := -e '.[dev,ray]'
-NEEDS_hydra14 := -e '.[dev]' 'hydra-core>=1.4.0rc3,<1.5'
+NEEDS_hydra14 := -e '.[dev,slurm]' 'hydra-core>=1.4.0rc3,<1.5'
+UNPINNED_hydra14 := hydra-core|omegaconf
 
 .venvs/%/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venvs/$*
-	grep -v -E '^(hydra-core|omegaconf)==' constraints.txt > .venvs/$*/constraints.txt
+	grep -v -E '^($(or $(UNPINNED_$*),none))==' constraints.txt > .venvs/$*/constraints.txt
 	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -c .venvs/$*/constraints.txt $(NEEDS_$*)
 	touch $@

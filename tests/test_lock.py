@@ -45,6 +45,24 @@ def test_one_holder_at_a_time(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_job_that_was_put_back_in_line_takes_over_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heartbeat of another node is fresh, but SLURM has ended that life of the job before it began this one."""
+    monkeypatch.setenv("SLURM_JOB_ID", "71")
+    Lock(path).acquire()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "node07/boot/1"}))
+    with pytest.raises(Locked, match="node07"):
+        Lock(path).acquire()
+    monkeypatch.setenv("SLURM_JOB_ID", "72")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    with pytest.raises(Locked, match="node07"):
+        Lock(path).acquire()
+    monkeypatch.setenv("SLURM_JOB_ID", "71")
+    again = Lock(path)
+    again.acquire()
+    assert again.held()
+    again.release()
+
+
 def test_a_living_process_keeps_its_lock_and_a_killed_one_loses_it(path: Path) -> None:
     process = held_elsewhere(path)
     with pytest.raises(Locked, match=f"process {process.pid}"):

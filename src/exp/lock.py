@@ -27,6 +27,12 @@ def this_host() -> str:
     return f"{socket.gethostname()}/{boot}/{space}"
 
 
+def this_job() -> dict[str, Any]:
+    """The SLURM job this process belongs to, and how often it was put back in line; nothing outside SLURM."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return {"job": job, "restart": int(os.environ.get("SLURM_RESTART_COUNT") or 0)} if job else {}
+
+
 def started(pid: int) -> str | None:
     """When a process of this host started, in clock ticks since boot; None if it is no more."""
     try:
@@ -62,7 +68,8 @@ class Lock:
             Locked: A living process holds it.
         """
         while True:
-            record = {"token": self._token, "host": this_host(), "pid": os.getpid(), "started": started(os.getpid())}
+            pid = os.getpid()
+            record = {"token": self._token, "host": this_host(), "pid": pid, "started": started(pid), **this_job()}
             fresh = self.path.with_name(f"{self.path.name}.{self._token}")
             fresh.write_text(json.dumps(record))
             try:
@@ -122,7 +129,13 @@ def holder_of(path: Path) -> dict[str, Any] | None:
 
 
 def alive(path: Path, holder: dict[str, Any]) -> bool:
-    """Whether the holder still runs: by its process on this host, by its heartbeat on another."""
+    """Whether the holder still runs: by its process on this host, by its heartbeat on another.
+
+    SLURM ends a job before it starts it again, so that an earlier life of this very job is over.
+    """
+    mine = this_job()
+    if mine and holder.get("job") == mine["job"] and holder["restart"] < mine["restart"]:
+        return False
     if holder.get("host") == this_host():
         return holder.get("started") is not None and started(int(holder["pid"])) == holder["started"]
     try:

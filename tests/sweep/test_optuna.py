@@ -1,6 +1,8 @@
 """Optuna's sweeper over our launcher: the same cells, the same skipping."""
 
 import importlib.util
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ from omegaconf import OmegaConf
 
 from exp.errors import ConfigError
 from exp.sweep.hydra import _same_direction
-from tests.conftest import TINY, exp, results
+from tests.conftest import TINY, exp, results, start
+from tests.test_resume import wait_for
 
 GRID = ["--multirun", "hydra/sweeper=optuna", *TINY, "trainer.max_epochs=1"]
 
@@ -65,6 +68,23 @@ def test_a_failed_trial_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     assert done.stderr.strip().splitlines()[-1].startswith("exp: resnet18")
     assert "max_failure_rate" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@with_optuna
+def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    words = [*GRID, "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2"]
+    words += ["att=choice(none,se)", "trainer.max_epochs=15", "trainer.save_every=0.2", "hydra.sweeper.sampler.seed=1"]
+    process = start(*words, cwd=tmp_path)
+    wait_for(lambda: list(tmp_path.glob("multirun/*/*/last.ckpt")), process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130, (tmp_path / "out.txt").read_text()
+    assert "To go on: python -m exp --multirun hydra/sweeper=optuna" in (tmp_path / "out.txt").read_text()
+    assert "Traceback" not in (tmp_path / "out.txt").read_text()
+    assert not results(tmp_path / "multirun")
+    done = exp(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {run["attempts"] for run in results(tmp_path / "multirun")} == {2}
 
 
 @with_optuna

@@ -92,7 +92,7 @@ def choice(config: DictConfig) -> str:
 def land_in(config: DictConfig, root: Path) -> None:
     """Lets whatever Hydra or a plugin writes beside the cells land in their folder."""
     root.mkdir(parents=True, exist_ok=True)
-    with read_write(config), open_dict(config):
+    with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.sweep.dir = str(root)
 
 

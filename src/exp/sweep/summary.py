@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from exp.cell import Cell
+from exp.config import TASKS
 from exp.sweep.plan import Planned
 
 COST_COLUMNS = {"params": "params", "macs": "MACs", "train_seconds": "time"}
@@ -27,14 +28,12 @@ def summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], s
     for planned in cells:
         rows.setdefault(label(planned.resolved.config, varied), []).append(planned.cell)
     results = {name: [result for cell in group if (result := cell.result())] for name, group in rows.items()}
-    metrics = list(dict.fromkeys(name for group in results.values() for result in group for name in result["test"]))
+    metrics = list(dict.fromkeys(metric for planned in cells for metric in _shown(planned)))
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for key in varied or [("", "cell")]:
         table.add_column(key[1], no_wrap=True)
-    for name in metrics:
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in COST_COLUMNS.values():
-        table.add_column(name, justify="right", no_wrap=True)
+    for column in [*metrics, *COST_COLUMNS.values()]:
+        table.add_column(column, justify="right", no_wrap=True)
     for name, group in rows.items():
         done = results[name]
         if not done:
@@ -47,6 +46,11 @@ def summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], s
     for overrides, why in skipped:
         table.add_row(" ".join(overrides), f"[dim]left out: {why}[/dim]")
     return table
+
+
+def _shown(planned: Planned) -> list[str]:
+    result = planned.cell.result()
+    return list(TASKS[planned.resolved.config["task"]["name"]].shown(result["test"])) if result else []
 
 
 def varied_choices(configs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
