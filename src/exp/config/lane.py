@@ -16,6 +16,7 @@ class Lane(Task):
     name: ClassVar[str] = "lane"
     monitor: ClassVar[str] = "selection"
     mode: ClassVar[Literal["max", "min"]] = "max"
+    headline: ClassVar = ("f1_50", "f1_75", "f1_50_swapped", "loss", "pixel_error", "zigzag", "alarms", "train_loss")
 
     tokens: Literal["absolute", "relative", "relative_published"] = "absolute"
     """Bins, differences with error feedback, or the source's differences, whose clamp makes 97 % of them one id."""

@@ -1,10 +1,12 @@
 """What a person sees while one cell trains in the foreground: a line an epoch, the scores, what to type next."""
 
+import math
 import shlex
 import sys
 from typing import Any
 
 from exp.cell import Cell
+from exp.config import TASKS
 from exp.job import disk
 from exp.terminal import shown
 
@@ -43,8 +45,11 @@ class Console:
         """The scores, where they lie, and what to type next."""
         result = self.cell.result()
         if result is not None:
-            scores = "  ".join(f"{name} {value:.4g}" for name, value in result["test"].items())
-            label = " (epoch chosen on the test part)" if result["config"]["task"].get("select") == "test" else ""
+            task = result["config"]["task"]
+            headline = TASKS[task["name"]].shown(result["test"])
+            # JSON has no nan: what could not be measured comes back as None.
+            scores = "  ".join(f"{name} {math.nan if value is None else value:.4g}" for name, value in headline.items())
+            label = " (epoch chosen on the test part)" if task.get("select") == "test" else ""
             print(f"test{label}  {scores}")
             print(f"{result['params']:,} parameters, {result['macs']:,} MACs, {result['train_seconds']:.1f} s training")
             print(f"results in {self._path()} ({disk(self.cell.path)} on disk)")

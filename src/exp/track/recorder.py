@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
+from exp.config import TASKS
 from exp.tasks.base import Task
 from exp.track.metrics import MetricsFile
 
@@ -112,13 +113,15 @@ class Recorder(pl.Callback):
 
     def _tell(self, trainer: pl.Trainer, batch: int, epoch_done: bool = False) -> None:
         self._reported = time.monotonic()
+        task = trainer.lightning_module
+        assert isinstance(task, Task)
         self.report(
             {
                 "epoch": trainer.current_epoch + int(epoch_done),
                 "max_epochs": trainer.max_epochs,
                 "batch": 0 if epoch_done else batch,
                 "batches": int(trainer.num_training_batches),
-                "metrics": self._scores,
+                "metrics": TASKS[task.config["task"]["name"]].shown(self._scores),
                 "epoch_done": epoch_done,
             }
         )
