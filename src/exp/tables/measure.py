@@ -16,8 +16,8 @@ def measured(folder: Path, result: dict[str, Any], metric: str) -> float | None:
     Args:
         folder: The cell's directory.
         result: Its ``result.json``.
-        metric: ``test/NAME``, ``best/NAME``, ``train/NAME``, ``epochN/NAME`` or ``result/NAME/...``; see
-            ``Column``.
+        metric: ``test/NAME``, ``best/NAME``, ``train/NAME``, ``last/NAME``, ``epochN/NAME`` or ``result/NAME/...``;
+            see ``Column``.
 
     Returns:
         The value, None where the cell does not report it.
@@ -34,6 +34,9 @@ def measured(folder: Path, result: dict[str, Any], metric: str) -> float | None:
             value = value.get(key) if isinstance(value, dict) else None
     elif where == "train":
         value = next((r.get(name) for r in reversed(read_metrics(_lines(folder))) if r["split"] == "train"), None)
+    elif where == "last":
+        lines = _evaluations(read_metrics(_lines(folder)))
+        value = lines[-1].get(name) if lines else None
     elif epoch := re.fullmatch(r"epoch(\d+)", where):
         lines = [r for r in read_metrics(_lines(folder)) if r["split"] in EVALUATION]
         value = next((r.get(name) for r in lines if r["epoch"] == int(epoch[1]) - 1), None)
@@ -62,8 +65,7 @@ def curves(folder: Path, split: str, name: str) -> dict[int, float]:
     """
     records = read_metrics(_lines(folder))
     if split == "eval":
-        trained = 1 + max((record["epoch"] for record in records if record["split"] == "train"), default=-1)
-        records = [r for r in records if r["split"] in EVALUATION and r["epoch"] < trained]
+        records = _evaluations(records)
         split = "val" if any(record["split"] == "val" for record in records) else "test"
     found = {}
     for record in records:
@@ -71,6 +73,12 @@ def curves(folder: Path, split: str, name: str) -> dict[int, float]:
         if record["split"] == split and isinstance(value, (int, float)):
             found[record["epoch"] + 1] = float(value)
     return found
+
+
+def _evaluations(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the epochs, without the final test."""
+    trained = 1 + max((record["epoch"] for record in records if record["split"] == "train"), default=-1)
+    return [record for record in records if record["split"] in EVALUATION and record["epoch"] < trained]
 
 
 def _lines(folder: Path) -> Path:

@@ -163,7 +163,7 @@ def _field(entry: Entry, heading: str, text: str) -> Cell:
         "reproduced": entry.mean,
         "difference": test.mean if test else None,
         "95 % interval": test.interval[0] if test and test.interval else None,
-        "p": entry.p,
+        "p (Holm)": entry.p,
         "published": entry.published.value if entry.published else None,
         "delta": entry.delta,
     }.get(heading)

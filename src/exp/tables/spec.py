@@ -57,8 +57,8 @@ class Column:
 
     Attributes:
         name: Heading.
-        metric: Where the value stands in a cell: ``test/NAME``, ``best/NAME`` (the chosen epoch), ``train/NAME`` (last
-            epoch), ``epochN/NAME`` (evaluation after epoch N) or ``result/NAME``.
+        metric: Where the value stands in a cell: ``test/NAME``, ``best/NAME`` (the chosen epoch), ``train/NAME``
+            and ``last/NAME`` (training and evaluation of the last epoch), ``epochN/NAME`` (evaluation after epoch N) or ``result/NAME``.
         unit: Unit, empty where there is none.
         higher: Whether more is better.
         chance: What guessing gives; a row whose interval covers it has failed.

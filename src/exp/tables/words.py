@@ -4,7 +4,7 @@ from exp.sweep.summary import count, duration
 from exp.tables.compare import Comparison, Entry
 from exp.tables.plan import PlannedRow, TablePlan
 
-HEADINGS = ("row", "cells", "reproduced", "difference", "95 % interval", "p", "verdict", "published", "delta")
+HEADINGS = ("row", "cells", "reproduced", "difference", "95 % interval", "p (Holm)", "verdict", "published", "delta")
 """Headings of a metric's block."""
 
 COST_NAMES = {"params": "parameters", "macs": "MACs", "train_seconds": "training time"}
