@@ -1,11 +1,14 @@
+import math
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import scipy.stats
 
+from exp.tables import words
 from exp.tables.claims import check
 from exp.tables.compare import compare, verdicts
+from exp.tables.measure import measured
 from exp.tables.plan import Planner
 from exp.tables.spec import Bound, Claim, load
 from tests.tables.cells import QUICK, compared, fail, fill, finish
@@ -71,12 +74,39 @@ def test_less_may_be_better(tmp_path: Path) -> None:
     assert claim.verdicts["top1 epoch 1"] == "undecided"
 
 
+def test_a_count_has_no_noise(tmp_path: Path) -> None:
+    """Parameters are the same for every seed: no p, no interval, and one seed decides a claim."""
+    given = [*QUICK, "seed=0"]
+    sizes = {"full": 727_416, "without depthwise branches": 727_320, "without coordinates": 725_528}
+    plan = Planner(tmp_path).plan("step2", given)
+    for row in plan.rows:
+        if row.row.name in sizes:
+            finish(row.cells[0], test={"top1": 90.0, "top5": 99.0}, params=sizes[row.row.name])
+    comparison = compare(Planner(tmp_path).plan("step2", given))
+    entry = comparison.entry("without depthwise branches", "params")
+    assert (entry.verdict, entry.p, entry.seeds_needed) == ("better", None, None)
+    assert words.fields(entry)[2:7] == ("727.32 k (1)", "-96", "", "", "better")
+    assert comparison.entry("without coordinates", "top1").verdict == "not enough seeds"
+    assert "better" not in verdicts(comparison)
+    claim = next(one for one in comparison.claims if one.claim.text == "depthwise branches cost less")
+    assert claim.verdicts == {"params": "refuted"}
+    assert claim.details["params"] == "full - without depthwise branches = +96 (a count)"
+    assert not any("None" in note for note in words.notes(comparison)), "note: null says nothing"
+
+
+def test_what_is_left_of_floating_point_sums_is_nothing() -> None:
+    assert [words.signed(value) for value in (4.7e-15, -4.7e-15, 0.0, -0.042)] == ["+0.00", "+0.00", "+0.00", "-0.042"]
+
+
 def test_a_metric_after_an_epoch_is_read_from_the_curves(tmp_path: Path) -> None:
     plan = Planner(tmp_path).plan("demo", [*QUICK, "seed=0", "att=ca"])
     finish(plan.rows[0].cells[0], test={"top1": 90.0}, best=80.0)
     comparison = compare(Planner(tmp_path).plan("demo", [*QUICK, "seed=0", "att=ca"]))
     assert comparison.entry("ca", "top1 epoch 1").values == {0: 78.0}
     assert comparison.entry("ca", "top1 epoch 2").values == {0: 79.0}
+    folder = plan.rows[0].cells[0].cell.path
+    assert measured(folder, {}, "last/top1") == 80.0, "the last epoch's evaluation, not the final test"
+    assert measured(folder, {}, "last/top5") is None
 
 
 def test_published_numbers_meet_only_runs_of_the_same_data_and_budget(tmp_path: Path) -> None:
@@ -121,6 +151,9 @@ def test_a_metric_that_no_cell_reports_is_named(tmp_path: Path) -> None:
     finish(plan.rows[0].cells[0], test={"accuracy": 90.0})
     comparison = compare(Planner(tmp_path).plan("modules", [*QUICK, "seed=0", "att=ca"]))
     assert comparison.warnings[0] == "column top1: no cell reports test/top1; they report test/accuracy"
+    finish(plan.rows[0].cells[0], test={"top1": math.nan, "accuracy": 1.0})
+    comparison = compare(Planner(tmp_path).plan("modules", [*QUICK, "seed=0", "att=ca"]))
+    assert comparison.warnings[0] == "column top1: test/top1 has no value in any cell"
 
 
 class TestClaims:

@@ -16,6 +16,13 @@ def test_options_rows_seeds_and_what_is_the_sweeps() -> None:
     assert given.kept(MODULES) == ["none", "ca"]
 
 
+def test_a_list_of_one_is_that_one() -> None:
+    assert sort(MODULES, ["data.batch_size=choice(8)", "task.select=choice(best)"]).options == {
+        "data.batch_size": "8",
+        "task.select": "best",
+    }
+
+
 def test_what_changes_no_number_names_no_variant() -> None:
     given = sort(
         MODULES, ["trainer.accelerator=cpu", "recipe=quick", "data.root=/d", "logger=wandb", "seed=0,1", "lr=1"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exp.tables.spec import Claim, Column, Table
-from exp.tables.statistics import ALPHA, MIN_SEEDS, holm, interval, mean_sd, paired
+from exp.tables.statistics import ALPHA, MIN_SEEDS, exact_verdict, holm, interval, mean_sd, paired
 
 Values = Mapping[tuple[str, str], Mapping[int, float]]
 """Measured values by row and column, then by seed."""
@@ -44,7 +44,7 @@ def check(claim: Claim, table: Table, values: Values, ended: Mapping[str, set[st
     for name in claim.columns:
         column = table.columns[name]
         if claim.order:
-            verdict, detail = _ordered(claim, column, values)
+            verdict, detail = (_counted if column.exact else _ordered)(claim, column, values)
             said = _published_order(claim, column, table)
         elif claim.bound:
             verdict, detail = _bounded(claim, column, values)
@@ -83,6 +83,20 @@ def _ordered(claim: Claim, column: Column, values: Values) -> tuple[str, str]:
         said.append(f"{first} - {second} = {test.mean:+.3g} (p {test.p:.2g}, n {test.n})")
     verdict = "refuted" if refuted else "supported" if supported == len(tests) else "undecided"
     return verdict, ", ".join(said)
+
+
+def _counted(claim: Claim, column: Column, values: Values) -> tuple[str, str]:
+    """Of what has no noise: supported where every pair differs the claimed way, refuted otherwise."""
+    holds, said = [], []
+    for first, second in claim.pairs:
+        a, b = values.get((first, column.name), {}), values.get((second, column.name), {})
+        shared = [seed for seed in a if seed in b]
+        if not shared:
+            return "undecided", f"{first} and {second} share no seed"
+        difference = a[shared[0]] - b[shared[0]]
+        holds.append(exact_verdict(difference, column.higher) == "better")
+        said.append(f"{first} - {second} = {difference:+,.6g} (a count)")
+    return "supported" if all(holds) else "refuted", ", ".join(said)
 
 
 def _published_order(claim: Claim, column: Column, table: Table) -> bool | None:

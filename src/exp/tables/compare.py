@@ -8,7 +8,18 @@ from exp.tables.claims import Checked, check
 from exp.tables.measure import measured, reported
 from exp.tables.plan import PlannedRow, TablePlan
 from exp.tables.spec import Column, Number
-from exp.tables.statistics import MIN_SEEDS, Interval, Paired, holm, interval, mean_sd, paired, seeds_needed, verdict
+from exp.tables.statistics import (
+    MIN_SEEDS,
+    Interval,
+    Paired,
+    exact_verdict,
+    holm,
+    interval,
+    mean_sd,
+    paired,
+    seeds_needed,
+    verdict,
+)
 
 COSTS = ("params", "macs", "train_seconds")
 
@@ -21,7 +32,8 @@ class Entry:
         values: Measured value by seed.
         difference: Against the reference row, paired by seed; None for that row and where no seed is shared.
         p: Holm's p over the rows of the column.
-        verdict: ``reference``, ``better``, ``worse``, ``within noise``, ``not enough seeds`` or ``missing``.
+        verdict: ``reference``, ``better``, ``worse``, ``within noise``, ``the same`` (of a count), ``not enough seeds``
+            or ``missing``.
         seeds_needed: Seeds that would resolve the difference seen.
         published: What was published.
         delta: Mean less published, where both are of the same data and budget.
@@ -140,6 +152,13 @@ def _against_reference(found: dict[str, Entry], reference: str, column: Column) 
         shared = [seed for seed in entry.values if base and seed in base.values]
         if base and shared:
             entry.difference = paired([entry.values[seed] - base.values[seed] for seed in shared])
+    if base and base.values:
+        base.verdict = "reference"
+    if column.exact:
+        for entry in others:
+            if entry.difference:
+                entry.verdict = exact_verdict(entry.difference.mean, column.higher)
+        return
     tests = [entry.difference for entry in others]
     enough = [test.p if test and test.n >= MIN_SEEDS else None for test in tests]
     for entry, corrected in zip(others, holm(enough), strict=True):
@@ -149,8 +168,6 @@ def _against_reference(found: dict[str, Entry], reference: str, column: Column) 
         entry.verdict = verdict(entry.difference, corrected, column.higher)
         if entry.difference and entry.verdict == "within noise":
             entry.seeds_needed = seeds_needed(entry.difference.mean, entry.difference.sd)
-    if base and base.values:
-        base.verdict = "reference"
 
 
 def _beside_published(entry: Entry, published: Number | None, tolerance: float) -> None:
@@ -205,14 +222,17 @@ def _unreported(plan: TablePlan, entries: dict[tuple[str, str], Entry]) -> list[
     results = [result for row in plan.rows for _, result in row.results.values()]
     for column in plan.table.columns.values():
         if results and not any(entries[row.row.name, column.name].values for row in plan.rows):
-            there = ", ".join(dict.fromkeys(name for result in results for name in reported(result)))
-            said.append(f"column {column.name}: no cell reports {column.metric}; they report {there}")
+            there = list(dict.fromkeys(name for result in results for name in reported(result)))
+            if f"test/{column.metric.partition('/')[2]}" in there:
+                said.append(f"column {column.name}: {column.metric} has no value in any cell")
+            else:
+                said.append(f"column {column.name}: no cell reports {column.metric}; they report {', '.join(there)}")
     return said
 
 
 def verdicts(comparison: Comparison) -> dict[str, int]:
-    """How often each verdict was given."""
-    given: Sequence[str] = [entry.verdict for entry in comparison.entries.values()]
+    """How often each verdict was given, of what has noise."""
+    given: Sequence[str] = [entry.verdict for entry in comparison.entries.values() if not entry.column.exact]
     return {
         word: given.count(word) for word in ("better", "worse", "within noise", "not enough seeds") if word in given
     }

@@ -76,7 +76,7 @@ def sort(table: Table, overrides: Iterable[str]) -> Given:
     seeds: tuple[int, ...] | None = None
     run = []
     for override in overrides:
-        key, sign, value = override.partition("=")
+        key, sign, _ = override.partition("=")
         if not sign or not key or key[0] in "+~":
             raise ConfigError(f"{override}: expected OPTION=VALUE")
         if key.startswith(PASSED_ON):
@@ -91,7 +91,7 @@ def sort(table: Table, overrides: Iterable[str]) -> Given:
                 f" give one (rows vary {', '.join(table.varied)})"
             )
         else:
-            options[key] = value
+            options[key] = several[0]
     return Given(options, rows, seeds, tuple(run))
 
 

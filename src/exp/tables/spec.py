@@ -51,14 +51,18 @@ class Bound:
         return f"{self.sign} {self.value:g}"
 
 
+EXACT = ("result/params", "result/macs", "result/gflops_published")
+
+
 @dataclass(frozen=True)
 class Column:
     """One metric of a table.
 
     Attributes:
         name: Heading.
-        metric: Where the value stands in a cell: ``test/NAME``, ``best/NAME`` (the chosen epoch), ``train/NAME``
-            and ``last/NAME`` (training and evaluation of the last epoch), ``epochN/NAME`` (evaluation after epoch N) or ``result/NAME``.
+        metric: Where the value stands in a cell: ``test/NAME``, ``best/NAME`` (the chosen epoch), ``train/NAME`` and
+            ``last/NAME`` (training and evaluation of the last epoch), ``epochN/NAME`` (evaluation after epoch N) or
+            ``result/NAME``.
         unit: Unit, empty where there is none.
         higher: Whether more is better.
         chance: What guessing gives; a row whose interval covers it has failed.
@@ -79,6 +83,11 @@ class Column:
     quote: str = ""
     source: str = ""
     note: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it counts something of the model itself, the same for every seed, so that there is no noise."""
+        return self.metric in EXACT
 
 
 @dataclass(frozen=True)
@@ -301,7 +310,7 @@ class _Reader:
             return rows
         for name, options in given.items():
             options = dict(options or {})
-            note = str(options.pop("note", ""))
+            note = str(options.pop("note", None) or "")
             rows[str(name)] = Row(str(name), self._chosen(options, choices), note)
         if not rows:
             self._fail("rows: there is none")
@@ -341,7 +350,7 @@ class _Reader:
             self._bound(value.get("fails"), where),
             str(value.get("quote", "")),
             str(value.get("source", "")),
-            str(value.get("note", "")),
+            str(value.get("note") or ""),
         )
 
     def _bound(self, text: str | None, where: str) -> Bound | None:
@@ -360,7 +369,7 @@ class _Reader:
             for entry in entries if isinstance(entries, list) else [entries]:
                 entry = dict(entry)
                 source, quote = str(entry.pop("source", "")), str(entry.pop("quote", ""))
-                note, outcome = str(entry.pop("note", "")), entry.pop("outcome", None)
+                note, outcome = str(entry.pop("note", None) or ""), entry.pop("outcome", None)
                 self._known(source, sources, f"published.{row}.source")
                 if outcome not in (None, "failed"):
                     self._fail(f"published.{row}: outcome is failed or a number a column, not {outcome}")
@@ -395,7 +404,7 @@ class _Reader:
             self._bound(value.get("bound"), where),
             str(value.get("quote", "")),
             str(value.get("source", "")),
-            str(value.get("note", "")),
+            str(value.get("note") or ""),
         )
 
     def _mapping(self, key: str) -> dict[str, Any]:

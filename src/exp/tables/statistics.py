@@ -122,3 +122,10 @@ def verdict(test: Paired | None, corrected: float | None, higher: bool) -> str:
     if corrected >= ALPHA:
         return "within noise"
     return "better" if (test.mean > 0) == higher else "worse"
+
+
+def exact_verdict(difference: float, higher: bool) -> str:
+    """``better``, ``worse`` or ``the same``, of what has no noise."""
+    if difference == 0:
+        return "the same"
+    return "better" if (difference > 0) == higher else "worse"

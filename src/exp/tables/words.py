@@ -7,6 +7,9 @@ from exp.tables.plan import PlannedRow, TablePlan
 HEADINGS = ("row", "cells", "reproduced", "difference", "95 % interval", "p (Holm)", "verdict", "published", "delta")
 """Headings of a metric's block."""
 
+ROUNDING = 1e-9
+"""Differences below this are what is left of sums in floating point."""
+
 COST_NAMES = {"params": "parameters", "macs": "MACs", "train_seconds": "training time"}
 
 
@@ -19,13 +22,19 @@ def number(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """``+0.42``."""
-    return "-" if value is None else f"{value:+.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:+.2g}"
+    if value is None:
+        return "-"
+    if abs(value) < ROUNDING:
+        value = 0.0
+    return f"{value:+.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:+.2g}"
 
 
 def mean_sd(entry: Entry) -> str:
     """``97.22 ± 0.31 (5)``; below three seeds no spread."""
     if entry.mean is None:
         return row_state(entry.row)
+    if entry.column.exact:
+        return f"{count(entry.mean)} ({entry.n})"
     spread = ""
     if entry.sd is not None and entry.n >= 3:
         spread = f" ± {entry.sd:.2f}" if abs(entry.mean) >= 10 else f" ± {entry.sd:.2g}"
@@ -53,13 +62,15 @@ def cells(row: PlannedRow) -> str:
 
 def difference(entry: Entry) -> str:
     """The mean paired difference to the reference row."""
+    if entry.column.exact and entry.difference:
+        return ("+" if entry.difference.mean > 0 else "") + count(entry.difference.mean)
     return signed(entry.difference.mean) if entry.difference else ""
 
 
 def interval(entry: Entry) -> str:
     """Its 95 % interval, from three seeds up."""
     test = entry.difference
-    if test is None or test.n < 3:
+    if test is None or test.n < 3 or entry.column.exact:
         return ""
     return f"[{signed(test.interval[0])}, {signed(test.interval[1])}]" if test.interval else "all the same"
 
