@@ -16,6 +16,7 @@ MODELS = {
     "resnet34": "exp.models.resnet:resnet34",
     "resnet50": "exp.models.resnet:resnet50",
     "resnet101": "exp.models.resnet:resnet101",
+    "res2net50": "exp.models.res2net:Res2Net",
     "mobilenetv2": "exp.models.mobilenetv2:MobileNetV2",
     "van_b0": "exp.models.van:van_b0",
     "van_b1": "exp.models.van:van_b1",

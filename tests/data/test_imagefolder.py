@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from exp.data import imagefolder
+from exp.data import files, imagefolder
+from exp.data.check import main
 from exp.data.decode import read_image
 from exp.data.imagefolder import ImageFolder
 from exp.data.source import DataError
@@ -94,7 +95,7 @@ def test_cache_is_reused_across_shares_and_made_again_for_other_data(
         decoded.append(path)
         return read_image(path, size)
 
-    monkeypatch.setattr(imagefolder, "read_image", count)
+    monkeypatch.setattr(files, "read_image", count)
     for fraction in (0.2, 0.2, 0.4, 0):
         ImageFolder(root=str(root), size=16, val_fraction=fraction).load()
     assert len(decoded) == 60
@@ -129,6 +130,40 @@ def test_a_broken_image_is_named_and_leaves_no_cache(root: Path, cache: Path, ki
     assert stems(cache) == []
     path.write_bytes(content)
     assert len(ImageFolder(root=str(root), size=16).load()["test"]) == 30
+
+
+def test_check_names_every_damaged_image(root: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["imagefolder", f"root={root}", "size=16"]) == 0
+    for name in ("train/bee/04.JPEG", "val/ant/01.png"):
+        (root / name).write_bytes((root / name).read_bytes()[:40])
+    capsys.readouterr()
+    assert main(["imagefolder", f"root={root}", "size=16"]) == 1
+    said = capsys.readouterr().out
+    assert "classes      3" in said
+    assert "images       train 30, val 30" in said
+    assert "damaged      2" in said
+    assert str(root / "train/bee/04.JPEG") in said
+    assert str(root / "val/ant/01.png") in said
+    assert stems(cache) == []
+
+
+def test_files_are_what_the_cache_holds(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    streamed = ImageFolder(root=str(root), size=16, decode="workers")
+    assert not streamed.cached
+    parts = streamed.load()
+    assert stems(cache) == []
+    cached = ImageFolder(root=str(root), size=16, decode="cache").load()
+    for name, part in parts.items():
+        assert part.images.shape == cached[name].images.shape
+        assert np.array_equal(np.stack([part.images[row] for row in range(len(part))]), cached[name].images)
+        assert np.array_equal(part.labels, cached[name].labels)
+    assert streamed.check() == ImageFolder(root=str(root), decode="cache").check()
+    assert ImageFolder(root=str(root), size=16).cached
+    monkeypatch.setattr(imagefolder, "CACHED_UP_TO", 60 * 3 * 16**2 - 1)
+    assert not ImageFolder(root=str(root), size=16).cached
+    assert ImageFolder(root=str(root), size=16, decode="cache").cached
+    with pytest.raises(ValueError, match="decode must be one of auto, cache, workers, not disk"):
+        ImageFolder(decode="disk")
 
 
 def test_layout_errors(root: Path) -> None:
@@ -184,7 +219,7 @@ def test_geometry(tmp_path: Path, shape: tuple[int, int]) -> None:
         top, left = (height - short) / 2, (width - short) / 2
         place = (np.arange(16) + 0.5) * short / 16 - 0.5
         assert blue.max() <= slack
-        coarse = 255 / 16 / 2  # the cut is to a whole pixel of the result
+        coarse = 255 / short / 2  # the cut is to a whole pixel of the image
         assert np.abs(red - (left + place[None, :]) * 255 / width).max() <= slack + coarse
         assert np.abs(green - (top + place[:, None]) * 255 / height).max() <= slack + coarse
 

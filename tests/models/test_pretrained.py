@@ -7,12 +7,14 @@ from torch import nn
 from exp.config import ConfigError
 from exp.models.mobilenetv2 import MobileNetV2
 from exp.models.pretrained import TIMM_NAMES, load_by_name
+from exp.models.res2net import Res2Net
 from exp.models.resnet import ResNet
 from exp.nn.triplet import Triplet
 
 BUILD = {
     "resnet18": lambda **more: ResNet(depth=18, num_classes=1000, stem="imagenet", **more),
     "resnet50": lambda **more: ResNet(depth=50, num_classes=1000, stem="imagenet", **more),
+    "res2net50": lambda **more: Res2Net(num_classes=1000, stem="imagenet", **more),
     "mobilenetv2": lambda **more: MobileNetV2(num_classes=1000, **more),
 }
 

@@ -47,6 +47,9 @@ def test_loss_of_mixed_images() -> None:
         ("model=mobilenetv2 att=triplet data=imagenet kernel_size=3", 3_505_892, 301_917_344),
         ("model=mobilenetv2 att=ca data=imagenet placement=branch_mid", 3_950_648, 306_666_368),
         ("model=mobilenetv2 att=ca data=imagenet placement=branch_mid width=0.5", 2_095_568, 99_002_688),
+        ("model=res2net50 att=none data=imagenet", 25_699_120, 4_255_166_464),
+        ("model=res2net50 att=triplet data=imagenet", 25_703_920, None),
+        ("model=res2net50 att=none data=imagenet model.scale=8 model.base_width=14", 25_059_816, None),
         ("model=resnet18 att=bam data=imagenet width=64", 11_712_503, 1_819_224_000),
         ("model=resnet50 att=step2 data=imagenet", 28_580_264, 4_100_800_360),
         ("model=resnet18 att=step2 data=cifar100 width=64", 11_375_108, 556_901_824),
@@ -97,6 +100,7 @@ def test_the_van_recipe_trains_on_a_folder(photos: Path, train: Train) -> None:
     )
     assert "state" not in result, result
     assert result["config"]["data"]["resized_crop"] == 0.08
+    assert result["config"]["data"]["rand_augment"] == 9
     assert result["config"]["task"]["cutmix"] == 1.0
     assert result["config"]["trainer"]["ema"] == 0.9999
     assert result["samples_seen"] > 0
@@ -107,6 +111,8 @@ def test_the_van_recipe_trains_on_a_folder(photos: Path, train: Train) -> None:
     ("words", "said"),
     [
         (["data=imagefolder", "data.size=64", "data.stored=32"], "stored"),
+        (["data=imagefolder", "data.decode=cache", "data.workers=2"], "it needs data.decode=auto|workers"),
+        (["data=imagefolder", "data.rand_augment=11"], "between 0 and 10"),
         (["data=where", "data.size=12"], "size at least 4 a cell"),
         (["data=where", "data.grid=6", "data.held=30"], "one image a class"),
         (["model=van_b0", "att=triplet", "kernel_size=7"], "both take it"),

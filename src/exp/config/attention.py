@@ -74,6 +74,17 @@ class ResNet101(_ResNet):
 
 
 @dataclass(kw_only=True)
+class Res2Net50(_ResNet):
+    """Res2Net-50 (Gao et al., TPAMI 2021)."""
+
+    name: ClassVar[str] = "res2net50"
+    base_width: int = option(26, at_least(1))
+    """Channels of a group in the first stage, for a stem of 64."""
+    scale: int = option(4, at_least(2))
+    """Groups that a bottleneck's 3x3 convolution is cut into."""
+
+
+@dataclass(kw_only=True)
 class _VAN:
     stem: Literal["auto", "cifar", "imagenet"] = "auto"
     """3x3 stride 1 or 7x7 stride 4; auto takes cifar below 96 pixels."""
@@ -231,6 +242,10 @@ class ImageFolder(Published):
     """Number of classes; counted from the folders where not given."""
     val_fraction: float | None = option(None, fraction)
     """Part of the training images held out where there is no test folder (0.1 if not given)."""
+    decode: Literal["auto", "cache", "workers"] = option("auto", identity=False)
+    """Decoded once a machine into a file, or for every batch anew by processes; auto caches up to 32 GB of pixels."""
+    workers: int | None = option(None, at_least(0), identity=False, decode=("auto", "workers"))
+    """Processes a device that decode, 0 for the training's own; a GPU's share of the cores, or 1, if not given."""
 
 
 TASKS = (Attention,)
@@ -239,6 +254,7 @@ MODELS = (
     ResNet34,
     ResNet50,
     ResNet101,
+    Res2Net50,
     MobileNetV2,
     VANB0,
     VANB1,

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from exp.config.options import at_least, option, probability
 
 
+def magnitude(value: float) -> str | None:
+    """Checks RandAugment's scale."""
+    return None if 0 <= value <= 10 else "between 0 and 10"
+
+
 @dataclass(kw_only=True)
 class Batching:
     """How images become a batch; every other option of a data set goes to its reader."""
@@ -21,6 +26,8 @@ class Batching:
     """Largest random rotation in degrees, in training."""
     jitter: float = option(0.0, probability)
     """Largest random change of brightness, contrast and saturation, in training."""
+    rand_augment: float = option(0.0, magnitude)
+    """Magnitude of RandAugment's two random changes, 0 to 10, in training; 0 for none."""
     erase: float = option(0.0, probability)
     """Probability of erasing a random rectangle, in training."""
     eval_flip: float = option(0.0, probability)

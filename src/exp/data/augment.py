@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from exp.data.rand_augment import RandAugment, grey
+
 
 class Op(Protocol):
     """One step of an augmentation, on images of 0..255 before `Normalize` and of about -1..1 after it."""
@@ -252,20 +254,12 @@ class ColourJitter:
         """uint8 or float (n, C, H, W) of 0..255 -> float32."""
         brightness, contrast, saturation = (draws[:, i, None, None, None] for i in range(3))
         images = (images.float() * brightness).clamp_(0, 255)
-        middle = _grey(images).mean((2, 3), keepdim=True)
+        middle = grey(images).mean((2, 3), keepdim=True)
         images = ((images - middle) * contrast + middle).clamp_(0, 255)
         if images.shape[1] != 3:
             return images
-        grey = _grey(images)
-        return ((images - grey) * saturation + grey).clamp_(0, 255)
-
-
-def _grey(images: Tensor) -> Tensor:
-    """(n, C, H, W) -> (n, 1, H, W), colours weighed as the eye does."""
-    if images.shape[1] != 3:
-        return images.mean(1, keepdim=True)
-    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
-    return (images * weights).sum(1, keepdim=True)
+        colourless = grey(images)
+        return ((images - colourless) * saturation + colourless).clamp_(0, 255)
 
 
 class Normalize:
@@ -308,13 +302,15 @@ class Normalize:
 class Augment:
     """The whole way from uint8 pixels to what a network takes, from plain options.
 
-    Order: resized or centre crop, crop, flip, rotate, jitter, normalise, erase. Normalisation always happens.
+    Order: resized or centre crop, crop, flip, rotate, jitter, RandAugment, normalise, erase. Normalisation always
+    happens.
 
     Args:
         size: side of the result where the images are stored larger; null keeps their own.
         resized_crop: smallest share of the area of a random window that is scaled to the result; 0 for none: the
             middle is cut out where the images are stored larger.
         jitter: largest change of brightness, contrast and saturation; 0 for none.
+        rand_augment: magnitude of RandAugment, 0..10; 0 for none.
         crop: zero pixels of padding before the random crop; 0 for none.
         flip: probability of a mirrored image.
         rotate: largest angle in degrees; 0 for none.
@@ -336,6 +332,7 @@ class Augment:
         flip: float = 0.0,
         rotate: float = 0.0,
         jitter: float = 0.0,
+        rand_augment: float = 0.0,
         erase: float = 0.0,
         erase_area: Sequence[float] | None = None,
         mean: float | Sequence[float] = 0.5,
@@ -351,6 +348,8 @@ class Augment:
         for name, share in (("resized_crop", resized_crop), ("jitter", jitter)):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must be in 0..1, not {share}")
+        if not 0 <= rand_augment <= 10:
+            raise ValueError(f"rand_augment must be in 0..10, not {rand_augment}")
         if erase_area is not None and not erase:
             raise ValueError("erase_area is given but erase is 0, so nothing is erased")
         low, high = _area((0.02, 0.33) if erase_area is None else erase_area)
@@ -369,6 +368,8 @@ class Augment:
             self.ops.append(RandomRotate(rotate))
         if jitter:
             self.ops.append(ColourJitter(jitter))
+        if rand_augment:
+            self.ops.append(RandAugment(rand_augment, [255 * value for value in _channels(mean)]))
         self.ops.append(self.normalize)
         if erase:
             self.ops.append(RandomErase(erase, (low, high)))
@@ -386,13 +387,15 @@ class Augment:
 
         Args:
             images: uint8 (n, C, H, W), unchanged afterwards.
-            draws: what `draw` made for these samples, on any device.
+            draws: what `draw` made for these samples.
 
         Returns:
             float32 (n, C, H, W) on the images' device.
         """
         for op, numbers in zip(self.ops, draws, strict=True):
-            images = op(images, numbers.to(images.device, non_blocking=True))
+            # RandAugment chooses rows on the CPU, so that a GPU need not be waited for.
+            here = isinstance(op, RandAugment)
+            images = op(images, numbers if here else numbers.to(images.device, non_blocking=True))
         return images
 
 

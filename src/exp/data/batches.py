@@ -1,25 +1,30 @@
 """Batches of an image set on a device: exact, resumable, the same on one device or many.
 
-There are no worker processes and no sampler. The pixels lie as uint8 where they are used, a batch is one gather, and
-all randomness of a batch follows from (seed, epoch, index) alone, so an epoch can be entered anywhere.
+There is no sampler. The pixels lie as uint8 where they are used and a batch is one gather; where they do not fit, they
+are read or decoded a few batches ahead. All randomness of a batch follows from (seed, epoch, index) alone, and none of
+it is drawn where images are read, so an epoch can be entered anywhere and the number of workers changes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from exp.data.augment import Augment
+from exp.data.decoders import reader
 from exp.data.mix import Mix, Pairs, mixed
-from exp.data.source import Split
+from exp.data.source import Pixels, Split
 
 _RESIDENT_SHARE = 0.2  # of a GPU's free memory that a set may take
+_AHEAD = 3  # batches that are being read, the one waited for included
 
 
 @dataclass
@@ -76,7 +81,9 @@ class Batches:
             whole micro-batch: with several devices, each reads its partners' images too.
         resident: whether the whole set is kept on the device (copied from a memory map where it is one); None decides:
             an ordinary array on the CPU is used in place, a GPU takes the set if it fits in a fifth of the free
-            memory. Otherwise each batch is read from the array, one batch ahead in a thread.
+            memory. Otherwise batches are read ahead in a thread. Files are never resident.
+        workers: processes that decode images which are files, from the start of an iteration to its end; 0 decodes in
+            a thread of this process.
 
     Raises:
         ValueError: if a number is out of range, or a share of a micro-batch could be empty.
@@ -96,6 +103,7 @@ class Batches:
         augment: Augment | None = None,
         mix: Mix | None = None,
         resident: bool | None = None,
+        workers: int = 0,
     ) -> None:
         for name, value in (("batch_size", batch_size), ("world_size", world_size), ("accumulate", accumulate)):
             if value < 1:
@@ -122,6 +130,7 @@ class Batches:
             raise ValueError("mix blends normalised images, so it needs an augmentation")
         self._augment = augment
         self._mix = mix
+        self._workers = workers
         self._labels = torch.from_numpy(np.array(split.labels)).to(self._device)
         self._images = _resident(split.images, self._device, resident)
         self._epoch = 0
@@ -169,18 +178,23 @@ class Batches:
 
     def _from_host(self, order: Tensor, epoch: int, start: int) -> Iterator[Batch]:
         numbers = order.numpy()
-
-        def read(index: int) -> tuple[Tensor, np.ndarray, Tensor, Pairs | None]:
-            places, pairs = self._places(epoch, index)
-            rows = numbers[places.numpy()]
-            return self._read(rows), rows, places, pairs
-
-        with ThreadPoolExecutor(1, thread_name_prefix="exp-read") as reader:
-            ahead = reader.submit(read, start) if start < len(self) else None
-            for index in range(start, len(self)):
-                assert ahead is not None
-                pixels, rows, places, pairs = ahead.result()
-                ahead = reader.submit(read, index + 1) if index + 1 < len(self) else None
+        left = iter(range(start, len(self)))
+        ahead: deque[Any] = deque()
+        with ExitStack() as stack:
+            begin = stack.enter_context(reader(self._split.images, self._workers))
+            while True:
+                while len(ahead) < _AHEAD and (index := next(left, None)) is not None:
+                    places, pairs = self._places(epoch, index)
+                    rows = numbers[places.numpy()]
+                    pixels = self._room(len(rows))
+                    ahead.append((index, places, pairs, rows, pixels, begin(rows, pixels.numpy())))
+                if not ahead:
+                    return
+                index, places, pairs, rows, pixels, reading = ahead.popleft()
+                for part in reading:
+                    part.result()
+                if not ahead:
+                    stack.close()  # nobody may ask for more than the last batch
                 images = pixels.to(self._device, non_blocking=True)
                 labels = self._labels[torch.from_numpy(rows).to(self._device)]
                 yield self._batch(images, labels, places, pairs, epoch, index)
@@ -198,14 +212,10 @@ class Batches:
         partner = pairs.partner + low
         return torch.cat([own, partner[(partner < first) | (partner >= last)]]), pairs
 
-    def _read(self, rows: np.ndarray) -> Tensor:
-        """Rows of the array -> uint8 (n, C, H, W) in host memory, pinned for a GPU."""
-        images = self._split.images
-        out = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, pin_memory=self._device.type == "cuda")
-        target = out.numpy()
-        for place in np.argsort(rows):  # in the file's order, which a disk likes
-            target[place] = images[rows[place]]
-        return out
+    def _room(self, count: int) -> Tensor:
+        """Host memory for that many images, uint8 (count, C, H, W), pinned for a GPU."""
+        shape = (count, *self._split.images.shape[1:])
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self._device.type == "cuda")
 
     def _batch(
         self, images: Tensor, labels: Tensor, places: Tensor, pairs: Pairs | None, epoch: int, index: int
@@ -252,8 +262,10 @@ def _generator(*key: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def _resident(images: np.ndarray, device: torch.device, wanted: bool | None) -> Tensor | None:
+def _resident(images: Pixels, device: torch.device, wanted: bool | None) -> Tensor | None:
     """The whole set on the device, or None where it is to be read batch by batch."""
+    if not isinstance(images, np.ndarray):
+        return None
     if wanted is None:
         if device.type == "cuda":
             wanted = images.nbytes <= _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]

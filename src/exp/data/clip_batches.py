@@ -114,7 +114,7 @@ class PersonBatches:
         numbers = {name: number for number, name in enumerate(names)}
         self.labels = np.array([numbers[name] for name in clips.ids.tolist()], dtype=np.int64)
         self._own = [np.flatnonzero(self.labels == number) for number in range(len(names))]
-        self._clips = clips
+        self._clips, self._lengths = clips, clips.lengths
         self._people, self._walks, self._steps = people, walks, steps
         self._sampler, self._seed = sampler, seed
         self._device = torch.device(device)
@@ -161,9 +161,7 @@ class PersonBatches:
             [
                 self._clips.read(
                     int(row),
-                    self._sampler.take(
-                        int(self._clips.lengths[row]), _draws("frames", self._seed, epoch, index, place)
-                    ),
+                    self._sampler.take(int(self._lengths[row]), _draws("frames", self._seed, epoch, index, place)),
                 )
                 for place, row in enumerate(rows[low:high].tolist(), low)
             ]
@@ -227,7 +225,7 @@ class WalkBatches:
     ) -> None:
         if len(clips) < world_size:
             raise DataError(f"{len(clips)} walks for {world_size} devices; use fewer devices")
-        self._clips, self._sampler = clips, sampler
+        self._clips, self._sampler, self._lengths = clips, sampler, clips.lengths
         self._device = torch.device(device)
         self._rank, self._world = rank, world_size
         lengths = (
@@ -251,7 +249,7 @@ class WalkBatches:
         own = rows[low:high]
         # The draws are the clip's alone, so that all cells see the same test frames.
         taken = [
-            self._clips.read(row, self._sampler.take(int(self._clips.lengths[row]), _draws("test", row)))
+            self._clips.read(row, self._sampler.take(int(self._lengths[row]), _draws("test", row)))
             for row in own.tolist()
         ]
         return ClipBatch(
@@ -313,5 +311,9 @@ def _number(*key: str | int) -> int:
 
 
 def _draws(*key: str | int) -> np.random.RandomState:
-    """Random numbers that follow from the key alone, in any process."""
-    return np.random.RandomState(np.frombuffer(hashlib.sha256(repr(key).encode()).digest()[:16], dtype="<u4"))
+    """Random numbers that follow from the key alone, in any process.
+
+    Philox takes the key as it is; the default generator would spend more time on a seed than a clip takes to read.
+    """
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return np.random.RandomState(np.random.Philox(key=int.from_bytes(digest[:16], "little")))

@@ -16,7 +16,7 @@ _PNG_END = b"IEND\xaeB`\x82"
 
 
 def read_image(path: Path, size: int) -> np.ndarray:
-    """Reads an image, resizes its short side to `size` and cuts out the centre square.
+    """Reads an image, cuts out the centre square and resizes it to `size`.
 
     Grey images get three equal channels, transparency is dropped, a camera's rotation note is ignored (as PIL does).
     Large JPEGs are decoded at a half, a quarter or an eighth where that still covers `size`.
@@ -78,7 +78,7 @@ def _whole(path: Path) -> tuple[bytes, tuple[int, int] | None]:
         if header is not None:
             height, width, scan = header
             # OpenCV fills the rest of a truncated JPEG with grey and only prints a warning.
-            if data.find(_JPEG_END, scan) < 0:
+            if data.rfind(_JPEG_END, scan) < 0:  # from the end, where it is
                 raise DataError(f"{path}: truncated JPEG; get the file again or remove it")
             return data, (height, width)
     elif data.startswith(_PNG) and _PNG_END not in data:
@@ -99,17 +99,18 @@ def _decoded(path: Path, data: bytes, flags: int) -> np.ndarray:
 
 
 def _square(image: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (H, W, 3) -> (size, size, 3): short side resized, centre cut out."""
+    """uint8 (H, W, 3) -> (size, size, 3): the centre square, resized."""
     import cv2
 
     height, width = image.shape[:2]
     short = min(height, width)
-    if short != size:
-        height, width = round(height * size / short), round(width * size / short)
-        how = cv2.INTER_AREA if short > size else cv2.INTER_LINEAR
-        image = cv2.resize(image, (width, height), interpolation=how)
-    top, left = (height - size) // 2, (width - size) // 2
-    return image[top : top + size, left : left + size]
+    top, left = (height - short) // 2, (width - short) // 2
+    image = image[top : top + short, left : left + short]
+    if short == size:
+        return image
+    # Up to a half, bilinear still reads every pixel, in a seventh of the time that exact areas take.
+    how = cv2.INTER_AREA if short > 2 * size else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=how)
 
 
 def _reduced(short: int, size: int) -> int:

@@ -1,31 +1,39 @@
 """Any set laid out as `part/class/image`, such as ImageNet, Imagenette or one's own.
 
-The images are decoded once a machine, to one size, into memory-mapped files (see `exp.data.cache`).
+The images are decoded to one size: once a machine, into memory-mapped files (see `exp.data.cache`), or, where those
+would be large, each time they are used (see `exp.data.decoders`). The pixels are the same to the last bit.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from exp.data import fingerprint
 from exp.data.cache import cache_folder, cached_array
-from exp.data.decode import ENDINGS, read_image
+from exp.data.decode import ENDINGS
+from exp.data.files import ImageFiles
 from exp.data.partition import check_fraction, hold_out, holdout_rank
-from exp.data.source import DataError, Split, find_root, unreadable
+from exp.data.source import DataError, Pixels, Split, find_root, unreadable
+from exp.machine import cpus
 
 _log = logging.getLogger(__name__)
 _NAME = "image folder"
 _WHERE = "the set's publisher, unpacked as train/CLASS/*.jpg and val/CLASS/*.jpg"
 _DEFAULT_VAL = 0.1
-_CACHE_FORMAT = 1  # to be raised whenever the same files would be decoded or ordered otherwise
-_STRIDE = 32  # images a thread decodes in a row
+_CACHE_FORMAT = 2  # to be raised whenever the same files would be decoded or ordered otherwise
+_STRIDE = 32  # images a thread takes in a row
+
+DECODES = ("auto", "cache", "workers")
+CACHED_UP_TO = 32_000_000_000
+"""Bytes of decoded pixels up to which `auto` caches them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class ImageFolder:
         val_fraction: share of train that becomes the validation part, 0 for none; null means 0.1. Not to be given
             for a set with folders for all three parts.
         num_classes: how many classes there should be; null takes what is found (and needs the data to tell).
+        decode: cache decodes everything once a machine, workers decodes images whenever a batch needs them; auto
+            caches sets of up to 32 GB of pixels. Changes no pixel.
 
     Raises:
         ValueError: if an option is out of range.
@@ -66,7 +76,10 @@ class ImageFolder:
         stored: int | None = None,
         val_fraction: float | None = None,
         num_classes: int | None = None,
+        decode: str = "auto",
     ) -> None:
+        if decode not in DECODES:
+            raise ValueError(f"decode must be one of {', '.join(DECODES)}, not {decode}")
         if size < 1:
             raise ValueError(f"size must be at least 1, not {size}")
         if num_classes is not None and num_classes < 1:
@@ -78,6 +91,7 @@ class ImageFolder:
         self.stored = size if stored is None else stored
         self.val_fraction = None if val_fraction is None else check_fraction(val_fraction, "val_fraction")
         self._expected = num_classes
+        self._decode = decode
         self._parts: dict[str, _Part] | None = None
 
     @property
@@ -111,9 +125,10 @@ class ImageFolder:
         )
 
     def load(self) -> dict[str, Split]:
-        """See `Source.load`; images are read-only memory maps, uint8 (N, 3, stored, stored), RGB.
+        """See `Source.load`; images are uint8 (N, 3, stored, stored), RGB.
 
-        The first call on a machine decodes all images and takes a while; a damaged one raises DataError.
+        They are read-only memory maps, where the first call on a machine decodes all images and takes a while, or
+        `ImageFiles`. A damaged image raises DataError, now or when it is read.
         """
         parts = self._list()
         folder = cache_folder() / "imagefolder" / f"{self.check()}-{self.stored}-v{_CACHE_FORMAT}"
@@ -122,7 +137,8 @@ class ImageFolder:
             # In the train file, held-out samples of any fraction come first: both parts are views, never copies.
             rank = holdout_rank(part.labels) if name == "train" else np.zeros(len(part.labels))
             order = np.argsort(rank, kind="stable")
-            images = self._decoded(folder / f"{name}.npy", [part.files[row] for row in order])
+            files = ImageFiles(self._find(), [part.files[row] for row in order], self.stored)
+            images: Pixels = self._decoded(folder / f"{name}.npy", files) if self.cached else files
             labels = part.labels[order]
             if name == "train" and len(parts) == 2:
                 held = len(hold_out(part.labels, self._share(), _NAME)[1])
@@ -132,6 +148,42 @@ class ImageFolder:
             else:
                 result["test" if len(parts) == 2 else name] = Split(images, labels)
         return result
+
+    @property
+    def cached(self) -> bool:
+        """Whether the images are decoded once a machine; needs the data where that is left to us.
+
+        Raises:
+            DataError: if they are missing.
+        """
+        if self._decode == "auto":
+            return 3 * self.stored**2 * sum(len(part.files) for part in self._list().values()) <= CACHED_UP_TO
+        return self._decode == "cache"
+
+    def report(self) -> dict[str, Any]:
+        """Decodes every image, on all cores; counts, and what is wrong with the damaged ones.
+
+        Raises:
+            DataError: if the set is missing or not laid out as it should be.
+        """
+        damaged: list[str] = []
+        parts = self._list()
+        for part in parts.values():
+            files = ImageFiles(self._find(), part.files, self.stored)
+
+            def look(row: int, files: ImageFiles = files) -> None:
+                try:
+                    files[row]
+                except DataError as error:
+                    damaged.append(str(error))
+
+            _in_threads(len(files), look)
+        return {
+            "root": str(self._find()),
+            "classes": len(self.class_names),
+            "images": {name: len(part.files) for name, part in parts.items()},
+            "damaged": sorted(damaged),
+        }
 
     def _share(self) -> float:
         return _DEFAULT_VAL if self.val_fraction is None else self.val_fraction
@@ -169,25 +221,32 @@ class ImageFolder:
             hold_out(parts["train"].labels, self._share(), _NAME)  # raises here rather than after an hour of decoding
         return parts
 
-    def _decoded(self, path: Path, files: Sequence[str]) -> np.ndarray:
-        root = self._find()
-
+    def _decoded(self, path: Path, files: ImageFiles) -> np.ndarray:
         def fill(array: np.ndarray) -> None:
             _log.info("decoding %d images once into %s", len(files), path)
 
-            def decode(start: int) -> None:
-                for row in range(start, min(start + _STRIDE, len(files))):
-                    array[row] = read_image(root / files[row], self.stored)
+            def decode(row: int) -> None:
+                array[row] = files[row]
 
-            with ThreadPoolExecutor(_cores()) as pool:
-                runs = [pool.submit(decode, start) for start in range(0, len(files), _STRIDE)]
-                try:
-                    for run in runs:
-                        run.result()
-                finally:
-                    pool.shutdown(cancel_futures=True)
+            _in_threads(len(files), decode)
 
-        return cached_array(path, (len(files), 3, self.stored, self.stored), fill)
+        return cached_array(path, files.shape, fill)
+
+
+def _in_threads(count: int, do: Callable[[int], None]) -> None:
+    """Calls `do` with 0..count on all cores, and stops at the first error."""
+
+    def run(start: int) -> None:
+        for row in range(start, min(start + _STRIDE, count)):
+            do(row)
+
+    with ThreadPoolExecutor(cpus()) as pool:
+        runs = [pool.submit(run, start) for start in range(0, count, _STRIDE)]
+        try:
+            for one in runs:
+                one.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _classes(folder: Path) -> list[str]:
@@ -223,8 +282,3 @@ def _images(folder: Path) -> list[tuple[str, int]]:
         elif entry.name.lower().endswith(ENDINGS):
             found.append((entry.path, entry.stat().st_size))
     return found
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

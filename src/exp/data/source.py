@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,19 +19,42 @@ from exp.errors import DataError as DataError
 ROOT_VARIABLE = "EXP_DATA"
 
 
+class Pixels(Protocol):
+    """Images (N, C, H, W): an array, a memory map, or files that are decoded when a row is asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)."""
+        ...
+
+    @property
+    def ndim(self) -> int:
+        """4."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """uint8."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Split:
     """One part (train, val or test) of an image data set.
 
     Attributes:
-        images: uint8 (N, C, H, W), pixels 0..255; an ordinary array or a memory map.
+        images: uint8 (N, C, H, W), pixels 0..255.
         labels: int64 (N,), class numbers.
 
     Raises:
         ValueError: where shapes, types or lengths are others.
     """
 
-    images: np.ndarray
+    images: Pixels
     labels: np.ndarray
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Pretrained weights of timm, loaded by name into the networks here.
 
-timm's ResNets have the same key names. Its MobileNetV2 names the same layers by stage; the order of the layers is the
-same. Attention blocks, which timm's networks have not, keep their own starting values.
+timm's ResNets and Res2Net have the same key names. Its MobileNetV2 names the same layers by stage; the order of the
+layers is the same. Attention blocks, which timm's networks have not, keep their own starting values.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ TIMM_NAMES = {
     "resnet34": "resnet34",
     "resnet50": "resnet50",
     "resnet101": "resnet101",
+    "res2net50": "res2net50_26w_4s",
     "mobilenetv2": "mobilenetv2_100",
 }
 """timm's name of each network that it has."""

@@ -23,16 +23,27 @@ def stands_after(placement: str, stage: int, stages: int) -> bool:
     return placement == "stage_end" or (placement == "between_stages" and stage < stages - 1)
 
 
-class _Residual(nn.Module):
-    """What both kinds of block share: the shortcut, the final ReLU and the place of the attention block."""
+class Residual(nn.Module):
+    """What all kinds of block share: the shortcut, the final ReLU and the place of the attention block.
+
+    `mid` is the number of channels at branch_mid, `planes` where not given.
+    """
 
     expansion: int
+    last_norm: str
 
     def __init__(
-        self, in_channels: int, planes: int, stride: int, att: AttentionFactory | None, placement: str
+        self,
+        in_channels: int,
+        planes: int,
+        stride: int,
+        att: AttentionFactory | None,
+        placement: str,
+        *,
+        mid: int | None = None,
     ) -> None:
         super().__init__()
-        out_channels = planes * self.expansion
+        self.out_channels = out_channels = planes * self.expansion
         self.relu = nn.ReLU(inplace=True)
         self.downsample = None
         if stride != 1 or in_channels != out_channels:
@@ -42,7 +53,7 @@ class _Residual(nn.Module):
         self.placement = placement
         at_place = {
             "block_start": in_channels,
-            "branch_mid": planes,
+            "branch_mid": planes if mid is None else mid,
             "branch_end": out_channels,
             "block_end": out_channels,
         }
@@ -56,10 +67,11 @@ class _Residual(nn.Module):
         return self.attend("block_end", self.relu(self.attend("branch_end", branch) + shortcut))
 
 
-class BasicBlock(_Residual):
+class BasicBlock(Residual):
     """Two 3x3 convolutions, (B, C, H, W) -> (B, planes, H / stride, W / stride)."""
 
     expansion = 1
+    last_norm = "bn2"
 
     def __init__(
         self, in_channels: int, planes: int, stride: int, att: AttentionFactory | None, placement: str
@@ -70,20 +82,17 @@ class BasicBlock(_Residual):
         self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
 
-    @property
-    def last_norm(self) -> nn.BatchNorm2d:
-        return self.bn2
-
     def forward(self, x: Tensor) -> Tensor:
         branch = self.attend("block_start", x)
         branch = self.attend("branch_mid", self.relu(self.bn1(self.conv1(branch))))
         return self.join(self.bn2(self.conv2(branch)), x)
 
 
-class Bottleneck(_Residual):
+class Bottleneck(Residual):
     """1x1, 3x3, 1x1 convolutions, (B, C, H, W) -> (B, 4 planes, H / stride, W / stride)."""
 
     expansion = 4
+    last_norm = "bn3"
 
     def __init__(
         self, in_channels: int, planes: int, stride: int, att: AttentionFactory | None, placement: str
@@ -95,10 +104,6 @@ class Bottleneck(_Residual):
         self.bn2 = nn.BatchNorm2d(planes)
         self.conv3 = nn.Conv2d(planes, planes * self.expansion, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(planes * self.expansion)
-
-    @property
-    def last_norm(self) -> nn.BatchNorm2d:
-        return self.bn3
 
     def forward(self, x: Tensor) -> Tensor:
         branch = self.attend("block_start", x)
@@ -116,6 +121,10 @@ _DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, in
 DEPTHS = tuple(_DEPTHS)
 
 
+BlockFactory = Callable[[int, int, int, AttentionFactory | None, str], Residual]
+"""Builds a block from its input channels, planes, stride, attention and placement."""
+
+
 class ResNet(nn.Module):
     """ResNet, images (B, in_channels, H, W) -> logits (B, num_classes).
 
@@ -131,6 +140,7 @@ class ResNet(nn.Module):
             block_start: before the branch's first convolution, on the branch only. block_end: after the add and the
             final ReLU. stage_end: once after each stage. between_stages: after each stage but the last, BAM's place.
         zero_init_residual: Start each branch's last BatchNorm gamma at 0, so that blocks start as their shortcut.
+        block: Builds the residual blocks; None takes those of the depth.
 
     Attributes:
         stage_channels: Output channels of the four stages.
@@ -150,9 +160,10 @@ class ResNet(nn.Module):
         att: AttentionFactory | None = None,
         placement: str = "branch_end",
         zero_init_residual: bool = False,
+        block: BlockFactory | None = None,
     ) -> None:
         super().__init__()
-        block, counts = _DEPTHS[one_of_ints("ResNet", "depth", depth, DEPTHS)]
+        own, counts = _DEPTHS[one_of_ints("ResNet", "depth", depth, DEPTHS)]
         one_of("ResNet", "stem", stem, STEMS)
         one_of("ResNet", "placement", placement, PLACEMENTS)
         for option, value in (("num_classes", num_classes), ("in_channels", in_channels), ("width", width)):
@@ -166,17 +177,20 @@ class ResNet(nn.Module):
 
         channels = width
         stages: list[nn.Module] = []
+        widths: list[int] = []
         for i, count in enumerate(counts):
             planes = width * 2**i
             blocks: list[nn.Module] = []
             for j in range(count):
-                blocks.append(block(channels, planes, 2 if i > 0 and j == 0 else 1, att, placement))
-                channels = planes * block.expansion
+                made = (block or own)(channels, planes, 2 if i > 0 and j == 0 else 1, att, placement)
+                blocks.append(made)
+                channels = made.out_channels
             if att is not None and stands_after(placement, i, len(counts)):
                 blocks.append(att(channels))
             stages.append(nn.Sequential(*blocks))
+            widths.append(channels)
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.stage_channels = tuple(width * 2**i * block.expansion for i in range(4))
+        self.stage_channels = tuple(widths)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, num_classes)
         self.init_weights()
@@ -192,8 +206,8 @@ class ResNet(nn.Module):
         nn.init.kaiming_normal_(self.fc.weight)
         if self.zero_init_residual:
             for module in self.modules():
-                if isinstance(module, (BasicBlock, Bottleneck)):
-                    nn.init.zeros_(module.last_norm.weight)
+                if isinstance(module, Residual):
+                    nn.init.zeros_(module.get_parameter(f"{module.last_norm}.weight"))
 
     def forward_stages(self, x: Tensor) -> list[Tensor]:
         """Returns the outputs of the four stages (C2, C3, C4, C5): strides 1, 2, 4, 8 (cifar) or 4, 8, 16, 32."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from exp.data.batches import Batch, Batches
 from exp.data.expression import EXACT, NEAR, ExpressionSplit
-from exp.data.source import Split
+from exp.data.source import Pixels, Split
 from exp.metrics.expression import ExpressionScores
 from exp.metrics.fitting import diagnosis
 from exp.nn.views import VIEWS
@@ -158,7 +158,7 @@ class Fer(ImageTask):
         return 100 * float((predicted == self.splits[split].labels).mean())
 
     @torch.inference_mode()
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
+    def probabilities(self, images: Pixels) -> np.ndarray:
         """Of single views, without augmentation or dropout.
 
         Args:

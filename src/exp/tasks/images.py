@@ -10,6 +10,7 @@ from exp.data.augment import Augment
 from exp.data.batches import Batches
 from exp.data.mix import Mix
 from exp.data.source import Split
+from exp.machine import cpus
 from exp.models.build import backbone
 from exp.tasks.base import Task
 
@@ -57,6 +58,7 @@ class ImageTask(Task):
             accumulate=self.config["trainer"]["accumulate"] if training else 1,
             augment=self.augment(training),
             mix=self.mix() if training else None,
+            workers=decoding_workers(self.config["data"].get("workers"), device, world_size),
         )
 
     def mix(self) -> Mix | None:
@@ -70,6 +72,7 @@ class ImageTask(Task):
             size=data["size"] if data.get("stored") else None,
             resized_crop=data["resized_crop"] if training else 0.0,
             jitter=data["jitter"] if training else 0.0,
+            rand_augment=data["rand_augment"] if training else 0.0,
             crop=data["crop"] if training else 0,
             flip=data["flip"] if training else data["eval_flip"],
             rotate=data["rotate"] if training else 0.0,
@@ -96,3 +99,13 @@ class ImageTask(Task):
         if self.config["trainer"]["channels_last"]:
             images = images.contiguous(memory_format=torch.channels_last)
         return self.model(images)
+
+
+def decoding_workers(wanted: int | None, device: torch.device, world_size: int) -> int:
+    """Processes of this rank that decode images: as many as asked for, else what the training leaves of the cores."""
+    if wanted is not None:
+        return wanted
+    if device.type != "cuda":
+        return 1  # the threads of the training take the rest
+    beside = min(world_size, torch.cuda.device_count())  # ranks on this machine
+    return max(1, min(torch.get_num_threads(), cpus() // beside))

@@ -1,0 +1,51 @@
+"""Images that stay in their files and are decoded whenever they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exp.data.decode import read_image
+
+
+class ImageFiles:
+    """Stands where a set's array of pixels would, uint8 (N, 3, size, size), without holding any.
+
+    Args:
+        root: folder of the files.
+        names: their names relative to it.
+        size: side to which they are decoded, see `exp.data.decode.read_image`.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(self, root: Path, names: Sequence[str], size: int) -> None:
+        self.root = root
+        self.names = names
+        self.size = size
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, 3, size, size)."""
+        return len(self.names), 3, self.size, self.size
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Some of the files by a slice, or the pixels of one, uint8 (3, size, size), by its number.
+
+        Raises:
+            DataError: if the file is missing or damaged.
+        """
+        if isinstance(key, slice):
+            return ImageFiles(self.root, self.names[key], self.size)
+        return read_image(self.path(key), self.size)
+
+    def path(self, row: int) -> Path:
+        """A sample's file."""
+        return self.root / self.names[row]
