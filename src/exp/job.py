@@ -43,7 +43,7 @@ def run_cell(
     Args:
         resolved: The choices.
         command: What the user typed, for the record.
-        threads: CPU threads for a cell that starts for the first time; 0 takes all cores.
+        threads: CPU threads of a rank for a cell that starts for the first time; 0 shares all cores among the ranks.
         anew: Whether to throw away what the cell has.
         report: Told of progress.
         tasks: The ranks above 0 where srun has started them; otherwise the cell starts them itself.
@@ -88,7 +88,9 @@ def _run_locked(
     config = cell.resolved.config
     before = cell.status()
     attempt = before.get("attempt", 0) + 1
-    threads = before.get("threads") or config["trainer"]["threads"] or threads or cpus()
+    # Tasks of srun have cores of their own; ranks that the cell starts share what it has.
+    own = cpus() if tasks else max(1, cpus() // config["trainer"]["devices"])
+    threads = before.get("threads") or config["trainer"]["threads"] or threads or own
     began = before.get("first_started") or time.time()
     started: dict[str, Any] = {"attempt": attempt, "first_started": began, "threads": threads}
     running = started | {"host": os.uname().nodename, "pid": os.getpid()}

@@ -67,7 +67,9 @@ class Console:
             print(f"{self._erase()}interrupted; everything is saved. To go on: {self.command}")
 
     def _overrides(self) -> str:
-        kept = [o for o in self.cell.resolved.overrides if not o.startswith(("ckpt=", "trainer.max_epochs=", "sweep."))]
+        found = [word for word in shlex.split(self.command) if word.startswith("hydra.searchpath=")]
+        found += self.cell.resolved.overrides
+        kept = [o for o in found if not o.startswith(("ckpt=", "trainer.max_epochs=", "sweep."))]
         return shlex.join(kept) + " " if kept else ""
 
     def _erase(self) -> str:
