@@ -1,4 +1,3 @@
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -177,33 +176,38 @@ def test_codec_follows_the_options() -> None:
     assert codec.rows[0] < codec.rows[-1]
 
 
+FRAMES = ["task=lane", "data=culane", "overfit=8", "data.repeat=20", "data.batch_size=4", "data.flip=0", "soft=0",
+          "trainer.threads=1", "trainer.accelerator=cpu"]  # fmt: skip
+"""Eight spread real frames by heart."""
+
+SOURCE = ["bos=leak", "padding=ignored", "order=top_down", "slots=file", "model.frozen=true", "cell_loss=0",
+          "model.embeddings=normal"]  # fmt: skip
+"""The source's choices: what it feeds and counts, its frozen image encoder, nothing of what this project adds."""
+
+
+def last_evaluation(result: dict[str, Any]) -> dict[str, Any]:
+    return [line for line in read_metrics(result["path"] / "metrics.jsonl") if line["split"] == "val"][-1]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("corrected", [True, False])
-def test_eight_real_frames(train: Train, real_data: Path, corrected: bool) -> None:
-    """The corrected model overfits eight frames and needs its image; with the source's flaws it fails at a low loss."""
-    published = [
-        "bos=leak",
-        "padding=ignored",
-        "order=top_down",
-        "slots=file",
-        "cell_loss=0",
-        "model.embeddings=normal",
-    ]
-    flaws = [] if corrected else published
-    result = train(
-        "task=lane", "data=culane", f"data.root={real_data}", "overfit=8", "data.repeat=20", "data.batch_size=4",
-        "data.flip=0", "soft=0", "lr=1.5e-3", "trainer.max_epochs=10", "trainer.threads=1", *flaws, tiny=False,
-    )  # fmt: skip
-    last = [line for line in read_metrics(result["path"] / "metrics.jsonl") if line["split"] == "val"][-1]
-    print(json.dumps(last))
-    if corrected:
-        assert last["loss"] < 0.02
-        assert last["pixel_error"] < 1
-        assert last["f1_50"] == last["f1_75"] == 100
-        assert last["f1_50_swapped"] < 40
-        assert last["alarms"] == 0
-    else:
-        assert last["loss"] < 0.1  # the source's first criterion: passed
-        assert last["f1_50"] < 30
-        assert last["zigzag"] > 5
-        assert last["alarms"] >= 2
+def test_eight_real_frames_are_learnt_by_heart(train: Train, real_data: Path) -> None:
+    result = train(*FRAMES, f"data.root={real_data}", "lr=1.5e-3", "trainer.max_epochs=10", tiny=False)
+    last = last_evaluation(result)
+    assert last["loss"] < 0.02
+    assert last["pixel_error"] < 1
+    assert last["f1_50"] == last["f1_75"] == 100
+    assert last["f1_50_swapped"] < 40, "the lanes come from the image"
+    assert last["zigzag"] < 2
+    assert last["alarms"] == 0
+
+
+@pytest.mark.slow
+def test_the_source_fails_on_them_at_a_low_loss(train: Train, real_data: Path) -> None:
+    """Seeds 0, 1 and 2 gave F1@50 16.7, 13.3 and 13.3; with an encoder that learns, 23.3, 30.0 and 26.7."""
+    result = train(*FRAMES, *SOURCE, f"data.root={real_data}", "lr=1e-3", "trainer.max_epochs=8", tiny=False)
+    last = last_evaluation(result)
+    assert last["loss"] < 0.1, "the source's first criterion: passed"
+    assert last["f1_50"] < 30
+    assert last["pixel_error"] > 10
+    assert last["zigzag"] > 5
+    assert last["alarms"] >= 3

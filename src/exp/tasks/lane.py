@@ -168,7 +168,7 @@ class Lane(Task):
         if loader.dropped or loader.outside:
             _log.warning(
                 "epoch %d: %d lanes had no slot (task.max_lanes), %d were moved out of the image (rotate, zoom, shift)",
-                self.current_epoch - 1,
+                self.current_epoch,  # the one before, counted from 1 as on the screen
                 loader.dropped,
                 loader.outside,
             )
@@ -309,16 +309,16 @@ class Lane(Task):
     def on_validation_epoch_end(self) -> None:
         """Keeps the metrics and raises the alarms."""
         super().on_validation_epoch_end()
-        self._alarm(self.latest[self.eval_split])
+        self._alarm(self.latest[self.eval_split], f"epoch {self.current_epoch + 1}")
 
     def on_test_epoch_end(self) -> None:
         """Keeps the metrics and raises the alarms."""
         super().on_test_epoch_end()
-        self._alarm(self.latest["test"])
+        self._alarm(self.latest["test"], "test")
 
-    def _alarm(self, scores: dict[str, float]) -> None:
+    def _alarm(self, scores: dict[str, float], where: str) -> None:
         found = alarms(scores, clip=self.config["optim"]["clip"])
         scores["alarms"] = float(len(found))
         if self.global_rank == 0:
             for alarm in found:
-                _log.warning("epoch %d: %s", self.current_epoch, alarm)
+                _log.warning("%s: %s", where, alarm)
