@@ -85,13 +85,14 @@ def _hydra(arguments: list[str]) -> int:
 
 
 def one_choice(word: str, arguments: list[str]) -> str:
-    """``att.reduction=8`` as a list of one choice where a sweep varies att.
+    """``att.reduction=8`` as a list of one choice where a sweep varies att, or a table says what stands for it.
 
     Hydra composes a sweep's base without what is varied, so that an option of a varied part would be unknown to it.
     """
     key, _, value = word.partition("=")
     part = key.partition(".")[0]
-    varied = {"--multirun", "-m"} & set(arguments) and any(other.startswith(f"{part}=") for other in arguments)
+    sets = (f"{part}=", SWEEPER_TABLE) if part in ("task", "model", "att", "data") else f"{part}="
+    varied = {"--multirun", "-m"} & set(arguments) and any(other.startswith(sets) for other in arguments)
     listed = "," in value or value.startswith(("choice(", "range(", "sort(", "shuffle(", "glob("))
     return f"{key}=choice({value})" if varied and "." in key and not listed else word
 

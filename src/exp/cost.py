@@ -1,4 +1,7 @@
-"""``python -m exp.cost [OVERRIDES] [--format json]``: parameters, MACs and FLOPs of a model; needs no data."""
+"""``python -m exp.cost [OVERRIDES] [--format json]``: parameters, MACs and FLOPs of a model; needs no data.
+
+A task may add to them: gait says what its LSTM keeps for the backward pass.
+"""
 
 import json
 import sys
@@ -35,6 +38,9 @@ def main() -> None:
     print(f"parameters          {counts['params']:>18,}")
     print(f"MACs (conv+linear)  {counts['macs']:>18,}")
     print(f"GFLOPs (published)  {counts['gflops_published']:>18.4f}")
+    for name, value in counts.items():
+        if name not in ("params", "macs", "gflops_published"):
+            print(f"{name:<20}{value:>18,}")
 
 
 if __name__ == "__main__":

@@ -37,11 +37,15 @@ def build_task(config: dict[str, Any], source: Any) -> Task:
 
 
 def cost(config: dict[str, Any]) -> dict[str, Any]:
-    """Parameters, multiply-accumulates and the published FLOPs of a cell's model for one sample; needs no data."""
+    """Parameters, multiply-accumulates and the published FLOPs of a cell's model for one sample; needs no data.
+
+    What else the task says of the cost stands behind them.
+    """
     with torch.device("meta"):
         task = build_task(config, registry.source(config["data"]))
     counts = count(task.model, *task.example_shapes())
-    return {"params": counts.params, "macs": counts.macs, "gflops_published": round(counts.gflops_published, 4)}
+    known = {"params": counts.params, "macs": counts.macs, "gflops_published": round(counts.gflops_published, 4)}
+    return known | task.extra_costs()
 
 
 def run(

@@ -125,6 +125,17 @@ def test_fixed_lengths_stand_with_one_number_of_frames() -> None:
     assert found["model"]["parts"] == "time"
 
 
+@pytest.mark.parametrize("model", ["baseline", "partlstm", "convlstm", "attentionlstm"])
+def test_the_quick_recipe_has_numbers_for_the_tempo_preset(model: str) -> None:
+    tempo, mixed = config("data=tempo", f"model={model}"), config(f"model={model}")
+    assert (tempo["model"]["backbone"], mixed["model"]["backbone"]) == ("rows", "resnet9")
+    assert tempo["model"].get("readout", "max") == "max"
+    assert (tempo["optim"]["lr"], mixed["optim"]["lr"]) == (0.01, 0.005)
+    assert config("preset=tempo", f"model={model}")["model"] == tempo["model"]
+    assert config("data=tempo", "model=partlstm", "readout=last", "data.steps=9")["model"]["readout"] == "last"
+    assert config("data=tempo", "recipe=sound")["model"]["backbone"] == "resnet9"
+
+
 def test_the_tempo_preset_is_walkers() -> None:
     found = config("data=tempo")["data"]
     assert found["name"] == "walkers"

@@ -171,10 +171,37 @@ def test_a_wrong_recipe_file_is_named() -> None:
         ({"at": {}}, "when.at"),
         ({"att": {"tripple": {}}}, "did you mean 'triplet'"),
         ({"att": {"triplet": {"kernel": 3}}}, "did you mean 'kernel_size'"),
+        ({"att.kernel": {3: {}}}, "when.att.kernel: no such option"),
+        ({"optim.nesterov": {True: {"lrr": 1}}}, "when.optim.nesterov.True.lrr: no such option"),
+        ({"optim.nesterov": {True: {"model": {"wdith": 1}}}}, "did you mean 'width'"),
     ]:
         plain = composed([]) | {"when": when}
         with pytest.raises(ConfigError, match=said):
             resolve(plain)
+
+
+def test_a_recipe_may_go_by_the_value_of_an_option() -> None:
+    when = {
+        "optim.nesterov": {
+            True: {"lr": 0.03, "model": {"width": 24, "readout": "max"}},
+            False: {"lr": 0.04},
+        },
+        "optim": {"adam": {"lr": 0.05}},
+        "model": {"resnet18": {"width": 12}},
+        "data.preset": {"tempo": {"optim": {"lr": 0.06}}},
+    }
+
+    def found(**optim: Any) -> tuple[float, int]:
+        plain = composed([])
+        plain["optim"] = dict.fromkeys(plain["optim"]) | {"name": "adam"} | optim
+        plain["model"]["width"] = None
+        config = resolve(plain | {"when": when}).config
+        return config["optim"]["lr"], config["model"]["width"]
+
+    # Where nobody set the option, its default decides; what stands first counts, and the net has no readout to set.
+    assert found() == (0.04, 12)
+    assert found(name="sgd", momentum=0.9, nesterov=True) == (0.03, 24)
+    assert found(lr=0.07) == (0.07, 12)
 
 
 def test_a_checkpoint_is_known_by_its_content(tmp_path: Path) -> None:

@@ -200,6 +200,16 @@ def test_chunks_of_the_lstm_are_told_and_train_to_the_same_weights(
     assert pieces["test"] == pytest.approx(whole["test"], abs=5)
 
 
+@pytest.mark.parametrize(("precision", "gib", "chunks"), [("32-true", 13.125, 4), ("16-mixed", 6.5625, 2)])
+def test_the_layout_that_ran_out_of_memory_is_estimated_before_the_run(precision: str, gib: float, chunks: int) -> None:
+    # 128 walks x 512 channels are as many sequences of 30 frames, with 256 numbers in and 256 of state.
+    words = ["model=convlstm", 'layout="(n c) s (h w)"', "data.batch_subjects=8", "trainer.accelerator=gpu"]
+    config = resolved(["task=gait", "recipe=published", *words, f"trainer.precision={precision}"]).config
+    counts = training.cost(config)
+    assert (counts["lstm_gib"], counts["lstm_chunks"]) == (gib, chunks)
+    assert counts["lstm_gib"] > config["model"]["lstm_gib"]
+
+
 def test_the_real_reader_serves_the_task(tmp_path: Path) -> None:
     source = registry.source(resolved(words()).config["data"])
     for part in source.load().values():

@@ -190,36 +190,63 @@ def _takers(axis: str) -> str:
 
 
 def _fill(when: dict[str, Any], given: dict[str, dict[str, Any]], schemas: dict[str, type]) -> None:
-    """Applies the recipe's options for a chosen part; what was given before stands.
+    """Applies the recipe's options for a chosen part; what was given before stands, and what stands first.
 
     Among them may be options of other parts, ``when: {model: {convlstm: {data: {batch_subjects: 4}}}}``; these come
-    before what the recipe says of the other part itself.
+    before what the recipe says of the other part itself, and those its choice does not have are left out. Instead of a
+    part's choice an option's value may decide, ``when: {data.preset: {tempo: {model: {readout: max}}}}``.
     """
     own: list[tuple[str, dict[str, Any]]] = []
-    for part, by_name in when.items():
+    for decides, by_name in when.items():
+        part, _, decider = decides.partition(".")
         if part not in GROUPS and part not in SECTIONS:
             raise ConfigError(f"when.{part}: no such part{nearest(part, [*GROUPS, *SECTIONS])}")
+        known = _fields_of(part)
+        if decider and decider not in known:
+            raise ConfigError(f"when.{decides}: no such option{nearest(decider, known)}")
         for name, values in by_name.items():
-            schema = GROUPS[part].get(name) if part in GROUPS else SECTIONS[part]
-            if schema is None:
-                raise ConfigError(f"when.{part}.{name}: no such choice{nearest(name, GROUPS[part])}")
+            where = f"when.{decides}.{name}"
+            if not decider:
+                schema = GROUPS[part].get(name) if part in GROUPS else SECTIONS[part]
+                if schema is None:
+                    raise ConfigError(f"{where}: no such choice{nearest(name, GROUPS[part])}")
+                known = fields(schema)
             others = {key: more for key, more in values.items() if key in schemas and isinstance(more, dict)}
             plain = {key: value for key, value in values.items() if key not in others}
             for key in plain:
-                if key not in fields(schema):
-                    raise ConfigError(f"when.{part}.{name}.{key}: no such option{nearest(key, fields(schema))}")
+                if key not in known:
+                    raise ConfigError(f"{where}.{key}: no such option{nearest(key, known)}")
             for other, more in others.items():
                 for key in more:
-                    if key not in fields(schemas[other]):
-                        known = fields(schemas[other])
-                        raise ConfigError(f"when.{part}.{name}.{other}.{key}: no such option{nearest(key, known)}")
-            chosen = getattr(schemas.get(part), "name", None) if part in GROUPS else given[part].get("name")
-            if chosen == name:
+                    if key not in _fields_of(other):
+                        raise ConfigError(f"{where}.{other}.{key}: no such option{nearest(key, _fields_of(other))}")
+            if _decided(part, decider, given, schemas) == name:
                 own.append((part, plain))
                 for other, more in others.items():
-                    given[other] = more | given[other]
+                    given[other] = _having(schemas[other], more) | given[other]
     for part, plain in own:
-        given[part] = plain | given[part]
+        given[part] = _having(schemas[part], plain) | given[part]
+
+
+def _fields_of(part: str) -> dict[str, Any]:
+    """The options of a part, whatever is chosen for it."""
+    if part in SECTIONS:
+        return fields(SECTIONS[part])
+    return {name: field for schema in GROUPS[part].values() for name, field in fields(schema).items()}
+
+
+def _decided(part: str, option: str, given: dict[str, dict[str, Any]], schemas: dict[str, type]) -> Any:
+    """A part's choice, or the value of one of its options; None where there is no such thing in this run."""
+    if not option:
+        return getattr(schemas.get(part), "name", None) if part in GROUPS else given[part].get("name")
+    if part not in schemas or option not in fields(schemas[part]):
+        return None
+    return given[part].get(option, default_of(fields(schemas[part])[option]))
+
+
+def _having(schema: type, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that a schema has."""
+    return {name: value for name, value in options.items() if name in fields(schema)}
 
 
 def _refuse_dead(part: str, schema: type, values: dict[str, Any], explicit: set[str]) -> None:

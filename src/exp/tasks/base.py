@@ -91,6 +91,10 @@ class Task(pl.LightningModule, abc.ABC):
         """Further scores of the epoch's training batches, over all ranks; called once at its end."""
         return {}
 
+    def extra_costs(self) -> dict[str, float]:
+        """What there is to say of the model's cost beside parameters and MACs, by name; nothing as a rule."""
+        return {}
+
     def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
         """Called once after the test, on rank 0, with the tested weights in place.
 

@@ -167,7 +167,7 @@ class Gait(Task):
     def on_train_start(self) -> None:
         """Says where the LSTM would take more memory than it may."""
         super().on_train_start()
-        memory = self.lstm_memory()
+        memory = self.extra_costs()
         if memory and memory["lstm_chunks"] > 1 and self.global_rank == 0:
             print(
                 f"the LSTM would keep {memory['lstm_gib']:.2f} GiB for its backward pass, more than"
@@ -177,7 +177,7 @@ class Gait(Task):
                 flush=True,
             )
 
-    def lstm_memory(self) -> dict[str, float]:
+    def extra_costs(self) -> dict[str, float]:
         """What the LSTM keeps for its backward pass on one device: ``lstm_gib``, and ``lstm_chunks`` it runs in."""
         lstm = next((module for module in self.model.modules() if isinstance(module, FrameLSTM)), None)
         if lstm is None:
@@ -231,14 +231,14 @@ class Gait(Task):
         super().on_test_epoch_end()
 
     def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
-        """Leaves pictures and features.npz where asked; tells of the LSTM's memory and the embedding's shape."""
+        """Leaves pictures and features.npz where asked; tells of the embedding's shape."""
         assert self._tested is not None
         features, clips = self._tested.features, self._tested.clips
         if self.config["task"]["save_features"]:
             np.savez(folder / "features.npz", features=features, ids=clips.ids, types=clips.types, views=clips.views)
         if self.config["task"]["pictures"]:
             self._draw(folder, features, clips)
-        return {"embedding": list(features.shape[1:]), **self.lstm_memory()}
+        return {"embedding": list(features.shape[1:])}
 
     def _draw(self, folder: Path, features: np.ndarray, clips: Clips) -> None:
         """silhouettes.png, views.png and search.png."""
