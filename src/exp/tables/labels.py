@@ -47,7 +47,7 @@ def label(cell: Resolved, published: Resolved, data: str = "") -> Label:
             words.append(f"{part} {_name(config, part)} in place of {_name(source, part)}")
     epochs, budget = config["trainer"]["max_epochs"], source["trainer"]["max_epochs"]
     if epochs != budget:
-        words.append(f"{epochs} epochs in place of {budget}")
+        words.append(f"{epochs} {'epoch' if epochs == 1 else 'epochs'} in place of {budget}")
     comparable = not words
     other = _other(config, source, named={"data.name", "model.name", "att.name", "trainer.max_epochs"})
     same_parts = all(_name(config, part) == _name(source, part) for part in ("data", "model", "att"))
