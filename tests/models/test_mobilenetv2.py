@@ -5,13 +5,14 @@ from functools import partial
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from exp.models.count import Counts, count
 from exp.models.mobilenetv2 import MobileNetV2
 from exp.models.resnet import PLACEMENTS
 from exp.nn.coordinate import CoordinateAttention
 from exp.nn.triplet import Triplet
+from tests.models.probe import Probe
 
 # Measured on the official files: triplet after the projection, coordinate attention after the depthwise convolution.
 TRIPLET = {3: (3_505_892, 301_917_344), 5: (3_507_524, 303_949_472), 7: (3_509_972, 306_997_664)}
@@ -55,16 +56,6 @@ def test_coordinate_after_the_depthwise_convolution(reduction: int) -> None:
 def test_width() -> None:
     assert pair(counted(CoordinateAttention, "branch_mid", 0.75)) == (2_891_631, 212_648_864)
     assert pair(counted(CoordinateAttention, "branch_mid", 0.5)) == (2_095_568, 99_002_688)
-
-
-class Probe(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        assert x.shape[1] == self.channels
-        return x * 1
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

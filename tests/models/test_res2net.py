@@ -9,6 +9,7 @@ from exp.models.res2net import Res2Net, Res2NetBlock
 from exp.models.resnet import PLACEMENTS
 from exp.nn.coordinate import CoordinateAttention
 from exp.nn.triplet import Triplet
+from tests.models.probe import Probe
 
 # Counted on timm's models of the same names; the paper prints 25.70 M and 4.2 G for 26w4s.
 PARAMETERS = {(26, 4): 25_699_120, (26, 6): 37_051_448, (48, 2): 25_287_304, (14, 8): 25_059_816}
@@ -53,16 +54,6 @@ def test_the_chain_of_groups(in_channels: int, stride: int, first: bool) -> None
     with torch.no_grad():
         torch.testing.assert_close(block(x), chained(block, x, first=first))
     assert block(x).shape == (2, 64, 8 // stride, 6 // stride)
-
-
-class Probe(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        assert x.shape[1] == self.channels
-        return x * 1
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

@@ -18,6 +18,7 @@ from exp.nn.squeeze_excite import SqueezeExcite
 from exp.nn.triplet import Triplet
 from exp.nn.triplet_ca import TripletCA
 from exp.nn.triplet_lka import TripletLKA
+from tests.models.probe import Probe
 
 Factory = Callable[[int], nn.Module] | None
 CIFAR = {"stem": "cifar", "num_classes": 100}
@@ -116,18 +117,6 @@ def test_deeper_networks(depth: int, att: Factory, params: int, macs: int) -> No
 def test_published_convention(depth: int, att: Factory, gflops: float) -> None:
     counts = count(on_meta(depth, att, **IMAGENET), (1, 3, 224, 224))
     assert round(counts.gflops_published, 4) == gflops
-
-
-class Probe(nn.Module):
-    """Stands where attention stands and knows its channel count."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        assert x.shape[1] == self.channels
-        return x * 1
 
 
 def executed(net: nn.Module, x: Tensor) -> list[str]:

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 from exp.models.count import count
 from exp.models.resnet import PLACEMENTS
 from exp.models.van import SIZES, VAN
 from exp.nn.drop_path import DropPath
+from tests.models.probe import Probe
 
 # Measured on the official file.
 IMAGENET = {
@@ -92,18 +92,6 @@ def test_variants_train(options: dict[str, object]) -> None:
     assert torch.isfinite(loss)
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
-
-
-class Probe(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-        self.seen = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        assert x.shape[1] == self.channels
-        self.seen += 1
-        return x * 1
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

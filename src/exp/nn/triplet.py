@@ -8,6 +8,7 @@ it lies, and the three small maps are added by broadcasting: x * fusion(g_CW, g_
 parameters, fewer full-size copies.
 """
 
+import abc
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from exp.nn.plane_gate import PlaneGate, PlaneOptions
 TRIPLET_GATES = ("sigmoid", "tanh", "softmax_map", "softmax_branch", "softmax_batch")
 
 
-class TripletBase(nn.Module):
+class TripletBase(nn.Module, abc.ABC):
     """Two rotated gates, a third branch that a subclass may supply, and their fusion.
 
     Args:
@@ -46,9 +47,9 @@ class TripletBase(nn.Module):
             if isinstance(module, (PlaneGate, BranchFusion)):
                 module.init_weights()
 
+    @abc.abstractmethod
     def third(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
         """Returns the third branch's logit and value (equal unless the branches compete), or None for two branches."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps x (B, C, H, W) to x times the fused maps, same shape."""
