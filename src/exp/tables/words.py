@@ -35,10 +35,12 @@ def mean_sd(entry: Entry) -> str:
         return row_state(entry.row)
     if entry.column.exact:
         return f"{count(entry.mean)} ({entry.n})"
+    fixed = abs(entry.mean) >= 10 or entry.column.unit == "%"
     spread = ""
     if entry.sd is not None and entry.n >= 3:
-        spread = f" ± {entry.sd:.2f}" if abs(entry.mean) >= 10 else f" ± {entry.sd:.2g}"
-    return f"{number(entry.mean)}{spread} ({entry.n})"
+        spread = f" ± {entry.sd:.2f}" if fixed else f" ± {entry.sd:.2g}"
+    mean = f"{entry.mean:.2f}" if fixed else number(entry.mean)
+    return f"{mean}{spread} ({entry.n})"
 
 
 def row_state(row: PlannedRow) -> str:
@@ -85,7 +87,7 @@ def p_value(p: float | None) -> str:
 def verdict(entry: Entry) -> str:
     """The verdict, with the seeds that would resolve a difference not resolved, and the criterion's outcome."""
     said = [] if entry.verdict == "missing" else [entry.verdict]
-    if entry.seeds_needed:
+    if entry.seeds_needed and entry.seeds_needed > entry.n:
         said.append(f"about {entry.seeds_needed} seeds would resolve it")
     if entry.passed is not None:
         said.append(f"{entry.passed}/{entry.n} pass")
