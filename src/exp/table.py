@@ -12,7 +12,7 @@ from exp.errors import ConfigError, DataError
 from exp.sweep.front import new_console
 from exp.tables import choices
 from exp.tables.compare import Comparison, compare
-from exp.tables.given import INCIDENTAL, root_of
+from exp.tables.given import root_of, telling
 from exp.tables.plan import Planner, TablePlan
 from exp.tables.spec import load, names
 
@@ -93,10 +93,9 @@ def shown_plan(name: str, overrides: list[str], root: Path) -> tuple[TablePlan, 
     planner = Planner(root)
     plan = planner.plan(name, overrides)
     others = [variant for variant in choices.variants(root, name) if variant != plan.given.telling()]
-    telling = [override for override in overrides if not override.startswith(INCIDENTAL)]
     if not others:
         return plan, _hints(plan)
-    if telling or any(one.result for row in plan.rows for one in row.cells):
+    if telling(overrides) or any(one.result for row in plan.rows for one in row.cells):
         also = [f"also run: python -m exp.table {name} {' '.join(variant)}" for variant in others]
         return plan, [*also, *_hints(plan)]
     last = planner.plan(name, [*overrides, *others[-1]])
@@ -185,10 +184,10 @@ def _done(plan: TablePlan) -> str:
 
 def _report(tables: list[str], overrides: list[str]) -> int:
     root = root_of(overrides)
-    telling = [override for override in overrides if not override.startswith(INCIDENTAL)]
+    asked = telling(overrides)
     for name in tables:
         load(name)
-    path = _write_report(root, {name: [telling] if telling else [[], *choices.variants(root, name)] for name in tables})
+    path = _write_report(root, {name: [asked] if asked else [[], *choices.variants(root, name)] for name in tables})
     print(f"{path} written")
     return 0
 

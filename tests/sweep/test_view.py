@@ -4,8 +4,9 @@ from pathlib import Path
 from rich.console import Console
 
 from exp.config.compose import composed
-from exp.sweep.front import names, next_step
+from exp.sweep.front import next_step
 from exp.sweep.plan import Plan, plan
+from exp.sweep.screen import Screen
 from exp.sweep.summary import summary
 from exp.sweep.view import View, fraction
 
@@ -16,13 +17,13 @@ def planned(tmp_path: Path) -> Plan:
 
 
 def test_names_say_what_varies(tmp_path: Path) -> None:
-    assert sorted(names(planned(tmp_path).cells).values()) == ["none s0", "triplet s0"]
+    assert sorted(Screen().names(planned(tmp_path).cells).values()) == ["none s0", "triplet s0"]
 
 
 def test_a_line_an_event_where_there_is_no_terminal(tmp_path: Path) -> None:
     sweep = planned(tmp_path)
     out = io.StringIO()
-    with View(sweep.todo, names(sweep.cells), 3, Console(file=out, width=200)) as view:
+    with View(sweep.todo, Screen().names(sweep.cells), 3, Console(file=out, width=200)) as view:
         first = sweep.cells[0]
         first.cell.path.mkdir(parents=True)
         view.update({first.resolved.key})
@@ -41,7 +42,7 @@ def test_a_live_view_on_a_terminal(tmp_path: Path) -> None:
     sweep = planned(tmp_path)
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=True, legacy_windows=False)
-    with View(sweep.todo, names(sweep.cells), 1, console) as view:
+    with View(sweep.todo, Screen().names(sweep.cells), 1, console) as view:
         first = sweep.cells[0]
         first.cell.path.mkdir(parents=True)
         first.cell.write_status("running", epoch=3, max_epochs=10, batch=5, batches=10, metrics={"top1": 91.2})

@@ -1,7 +1,7 @@
 import pytest
 
 from exp.config import ConfigError
-from exp.tables.given import sort, values
+from exp.tables.given import sort, telling, values
 from exp.tables.spec import load
 
 MODULES = load("modules")
@@ -64,3 +64,24 @@ def test_values_as_hydra_reads_them() -> None:
     assert values("layout='(n h w) s c'") == ["'(n h w) s c'"]
     with pytest.raises(ConfigError, match="x="):
         values("x=[1")
+
+
+@pytest.mark.parametrize(
+    ("override", "tells"),
+    [
+        ("task.pictures=false", False),
+        ("trainer.gradient_norms=50", False),
+        ("cells.dir=/tmp/cells", False),
+        ("logger=wandb", False),
+        ("logger.project=mine", False),
+        ("data.root=/data", False),
+        ("trainer=ddp", True),
+        ("trainer.precision=bf16-mixed", True),
+        ("task=gait", True),
+        ("width=16", True),
+        ("data.flip=0", True),
+        ("no.such=option", True),
+    ],
+)
+def test_an_override_is_telling_unless_its_option_is_outside_the_identity(override: str, tells: bool) -> None:
+    assert telling([override]) == [override] * tells

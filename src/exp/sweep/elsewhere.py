@@ -16,9 +16,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from exp.config import ConfigError
-from exp.sweep.front import Show, check_models, new_console, report
+from exp.sweep.front import check_models, new_console, report
 from exp.sweep.plan import Compose, Planned, plan
 from exp.sweep.pool import Outcome, Pool
+from exp.sweep.screen import Screen
 from exp.terminal import typed_command
 
 OURS_ALONE = ("jobs", "retry", "on_error")
@@ -37,7 +38,7 @@ def run_elsewhere(
     context: HydraContext,
     task_function: TaskFunction,
     config: DictConfig,
-    show: Show,
+    screen: Screen,
 ) -> int:
     """Hands the missing cells to the launcher that is configured, and reports.
 
@@ -47,7 +48,7 @@ def run_elsewhere(
         context: Hydra's.
         task_function: What the launcher's jobs run.
         config: What Hydra composed for the sweep.
-        show: Prints the table.
+        screen: How the cells are spoken of.
 
     Returns:
         Exit code, as of ``exp.sweep.front.sweep``.
@@ -78,7 +79,7 @@ def run_elsewhere(
     statuses = {one.resolved.key: one.cell.status() for one in todo}
     outcomes = {key: Outcome(status["state"], status.get("error", "")) for key, status in statuses.items()}
     console = new_console()
-    code = report(planned, outcomes, interrupted, command, time.monotonic() - started, console, show)
+    code = report(planned, outcomes, interrupted, command, time.monotonic() - started, console, screen)
     if problem:
         console.print(f"[red]hydra/launcher={choice(config)}[/red]: {problem}")
     return code or int(bool(problem))

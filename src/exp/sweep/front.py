@@ -1,39 +1,30 @@
 """A sweep from the user's side: plan, run, table, what to do next. Loads no torch."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.text import Text
 
 from exp.config import ConfigError
 from exp.job import EXIT_CODES, disk
-from exp.sweep.plan import Compose, Plan, Planned, plan
+from exp.sweep.plan import Compose, Plan, plan
 from exp.sweep.pool import Outcome, Pool, Slots
-from exp.sweep.summary import duration, label, summary, varied_choices
+from exp.sweep.screen import Screen
+from exp.sweep.summary import duration
 from exp.sweep.view import View
 from exp.terminal import shown
 
-Show = Callable[[Plan, Console], None]
-"""Prints what a sweep ends with."""
 
-
-def print_summary(planned: Plan, console: Console) -> None:
-    """Prints a row a combination, seeds averaged."""
-    console.print(summary(planned.cells, planned.skipped))
-
-
-def sweep(
-    combinations: Iterable[list[str]], compose: Compose, *, invalid: str, command: str, show: Show = print_summary
-) -> int:
+def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *, invalid: str, command: str) -> int:
     """Runs what is missing of a sweep and prints its table.
 
     Args:
         combinations: Overrides of each cell.
         compose: Composes overrides to a plain configuration.
+        screen: How the cells are spoken of.
         invalid: ``error`` or ``skip`` for combinations that cannot stand.
         command: What the user typed.
-        show: Prints the table.
 
     Returns:
         Exit code: 0 where all cells are done, 1 where one failed or is unfinished, 130 where the sweep was interrupted.
@@ -48,25 +39,16 @@ def sweep(
     outcomes: dict[str, Outcome] = {}
     interrupted = False
     if planned.todo:
-        outcomes, interrupted = _run(planned, command, invalid, console)
-    return report(planned, outcomes, interrupted, command, time.monotonic() - started, console, show)
+        outcomes, interrupted = _run(planned, screen, command, invalid, console)
+    return report(planned, outcomes, interrupted, command, time.monotonic() - started, console, screen)
 
 
-def names(cells: Iterable[Planned]) -> dict[str, str]:
-    """Short names of cells by key: what varies among them, and the seed."""
-    listed = list(cells)
-    varied = varied_choices([one.resolved.config for one in listed])
-    found = {}
-    for one in listed:
-        said = " ".join(label(one.resolved.config, varied)) or one.resolved.slug.rpartition("-s")[0]
-        found[one.resolved.key] = f"{said} s{one.resolved.seed}"
-    return found
-
-
-def _run(planned: Plan, command: str, invalid: str, console: Console) -> tuple[dict[str, Outcome], bool]:
+def _run(
+    planned: Plan, screen: Screen, command: str, invalid: str, console: Console
+) -> tuple[dict[str, Outcome], bool]:
     todo = planned.todo
     options = todo[0].resolved.config["sweep"]
-    with View(todo, names(planned.cells), _count(planned, "done"), console) as view:
+    with View(todo, screen.names(planned.cells), _count(planned, "done"), console) as view:
         pool = Pool(command, view.update)
         try:
             check_models(planned, pool, invalid)
@@ -104,11 +86,11 @@ def report(
     command: str,
     seconds: float,
     console: Console,
-    show: Show = print_summary,
+    screen: Screen,
 ) -> int:
     """Prints the table, the failures, and what to type next; returns the exit code."""
-    called = names(planned.cells)
-    show(planned, console)
+    called = screen.names(planned.cells)
+    screen.end(planned, console)
     console.print()
     for one in planned.cells:
         status = one.cell.status()

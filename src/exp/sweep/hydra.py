@@ -14,8 +14,9 @@ from exp.config import TASKS
 from exp.errors import CellFailed, ConfigError
 from exp.job import EXIT_CODES
 from exp.sweep.elsewhere import land_in, run_elsewhere
-from exp.sweep.front import Show, print_summary, sweep
+from exp.sweep.front import sweep
 from exp.sweep.plan import Compose, explicit_cells, plan
+from exp.sweep.screen import Screen
 from exp.terminal import typed_command
 
 
@@ -45,7 +46,7 @@ def sweep_arguments(
     arguments: list[str], context: HydraContext, task_function: TaskFunction, config: DictConfig
 ) -> int:
     """Runs a sweep with our launcher or with another."""
-    outcome.code = run_cells(combinations(arguments, config), context, task_function, config)
+    outcome.code = run_cells(combinations(arguments, config), context, task_function, config, Screen())
     return outcome.code
 
 
@@ -54,7 +55,7 @@ def run_cells(
     context: HydraContext,
     task_function: TaskFunction,
     config: DictConfig,
-    show: Show = print_summary,
+    screen: Screen,
 ) -> int:
     """Runs the cells of given overrides with our launcher or with another; returns the exit code.
 
@@ -66,8 +67,8 @@ def run_cells(
     invalid = config.sweep.invalid or "error"
     compose = composer(context, config)
     if OmegaConf.select(config, "hydra.launcher._target_") == "hydra_plugins.exp_cells.CellsLauncher":
-        return sweep(cells, compose, invalid=invalid, command=typed_command(), show=show)
-    return run_elsewhere(cells, compose, context, task_function, config, show)
+        return sweep(cells, compose, screen, invalid=invalid, command=typed_command())
+    return run_elsewhere(cells, compose, context, task_function, config, screen)
 
 
 def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, config: DictConfig) -> list[JobReturn]:
@@ -90,7 +91,7 @@ def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, 
     land_in(config, plan(cells, compose).cells[0].cell.root)
     found = [plan([overrides], compose).cells[0] for overrides in cells]
     _same_direction(config, {TASKS[one.resolved.task].mode for one in found})
-    code = sweep(cells, compose, invalid="error", command=typed_command())
+    code = sweep(cells, compose, Screen(), invalid="error", command=typed_command())
     outcome.code = max(outcome.code, code)
     if code == EXIT_CODES["waiting"]:
         raise KeyboardInterrupt

@@ -4,25 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from exp.config import GROUPS, SECTIONS
+from exp.config.options import fields
 from exp.errors import ConfigError
 from exp.tables.spec import Table, spelt
 
 PASSED_ON = ("hydra/", "hydra.", "sweep.")
 """Beginnings of overrides that concern how a table is run, not what."""
-
-INCIDENTAL = (
-    *PASSED_ON,
-    "cells.",
-    "logger",
-    "origin.",
-    "data.root",
-    "trainer.accelerator",
-    "trainer.threads",
-    "trainer.log_every",
-    "trainer.save_every",
-    "trainer.profiler",
-)
-"""Beginnings of overrides that change no number."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +49,25 @@ class Given:
 
     def telling(self) -> list[str]:
         """The overrides that change a number, in a fixed order, seeds last; names a variant of a table."""
-        options = [f"{key}={value}" for key, value in sorted(self.options.items()) if not key.startswith(INCIDENTAL)]
+        options = telling(f"{key}={value}" for key, value in sorted(self.options.items()))
         return options + ([f"seed={','.join(map(str, self.seeds))}"] if self.seeds is not None else [])
+
+
+def telling(overrides: Iterable[str]) -> list[str]:
+    """Those of the overrides that change a number."""
+    return [override for override in overrides if not _incidental(override.partition("=")[0])]
+
+
+def _incidental(key: str) -> bool:
+    """Whether an option, or every option of a section, stands outside a cell's identity."""
+    if key.startswith(PASSED_ON):
+        return True
+    part, _, name = key.partition(".")
+    declared = [fields(schema) for schema in ([SECTIONS[part]] if part in SECTIONS else GROUPS.get(part, {}).values())]
+    found = [
+        field for one in declared for field in one.values() if field.name == name or (not name and part in SECTIONS)
+    ]
+    return bool(found) and not any(field.metadata.get("identity", True) for field in found)
 
 
 def sort(table: Table, overrides: Iterable[str]) -> Given:

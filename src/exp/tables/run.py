@@ -1,7 +1,7 @@
 """Runs a table's missing cells through the sweeper, the tables it takes choices from first."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -10,7 +10,8 @@ from rich.console import Console
 from exp import outcome
 from exp.errors import ConfigError
 from exp.sweep.hydra import composer, run_cells
-from exp.sweep.plan import Plan
+from exp.sweep.plan import Plan, Planned
+from exp.sweep.screen import Screen
 from exp.tables import choices
 from exp.tables.compare import Comparison, compare
 from exp.tables.given import root_of
@@ -18,8 +19,32 @@ from exp.tables.plan import Planner, TablePlan
 from exp.tables.spec import load
 from exp.tables.terminal import print_table
 
-Sweep = Callable[[list[list[str]], Callable[[Plan, Console], None]], int]
-"""Runs cells and prints what it is given to print; returns the exit code."""
+Sweep = Callable[[list[list[str]], Screen], int]
+"""Runs cells under a screen; returns the exit code."""
+
+
+class TableScreen(Screen):
+    """Calls cells by the table's rows and ends with the table.
+
+    Args:
+        plan: The table as it stood before the sweep.
+        planner: Plans it again at the end.
+    """
+
+    def __init__(self, plan: TablePlan, planner: Planner) -> None:
+        self._plan = plan
+        self._planner = planner
+
+    def names(self, cells: Iterable[Planned]) -> dict[str, str]:
+        """The row of each cell by the cell's key, the first where several rows share it, and the seed."""
+        rows = {one.cell.resolved.key: row.row.name for row in reversed(self._plan.rows) for one in row.cells}
+        return {one.resolved.key: f"{rows[one.resolved.key]} s{one.resolved.seed}" for one in cells}
+
+    def end(self, planned: Plan, console: Console) -> None:
+        """Prints the table and logs it where its cells went to W&B."""
+        compared = compare(self._planner.plan(self._plan.table.name, self._plan.overrides))
+        print_table(compared, console)
+        _log(compared)
 
 
 def run_tables(
@@ -38,8 +63,8 @@ def run_tables(
         ConfigError: See ``Planner.plan``; or nothing of the table can run.
     """
 
-    def sweep(cells: list[list[str]], show: Callable[[Plan, Console], None]) -> int:
-        return run_cells(cells, context, task_function, config, show)
+    def sweep(cells: list[list[str]], screen: Screen) -> int:
+        return run_cells(cells, context, task_function, config, screen)
 
     planner = Planner(root_of(overrides), compose=composer(context, config))
     outcome.code = 0
@@ -81,13 +106,8 @@ def run_rows(plan: TablePlan, planner: Planner, sweep: Sweep) -> int:
         raise ConfigError(f"table {plan.table.name}: nothing of it can run here: {plan.problem}")
     choices.keep(plan.root, plan.table.name, plan.given, plan.chosen)
 
-    def show(swept: Plan, console: Console) -> None:
-        compared = compare(planner.plan(plan.table.name, plan.overrides))
-        print_table(compared, console)
-        _log(compared)
-
     cells = [[*one.overrides, *_run_only(plan)] for row in plan.rows for one in row.cells]
-    return sweep(cells, show)
+    return sweep(cells, TableScreen(plan, planner))
 
 
 def _run_only(plan: TablePlan) -> list[str]:
