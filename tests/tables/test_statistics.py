@@ -102,6 +102,21 @@ def test_verdicts() -> None:
     assert verdict(None, None, higher=True) == "not enough seeds"
 
 
+@pytest.mark.parametrize(
+    ("differences", "said"),
+    [
+        ([100.0] * 3, "not enough seeds"),
+        ([0.0] * 3, "the same"),
+        ([100.0] * 5, "not enough seeds"),
+        ([100.0] * 6, "better"),
+    ],
+)
+def test_the_same_difference_in_every_seed(differences: list[float], said: str) -> None:
+    """Five seeds agree by chance in one case out of sixteen."""
+    test = paired(differences)
+    assert verdict(test, test.p, higher=True) == said
+
+
 @pytest.mark.parametrize(("rows", "seeds"), [(1, 3), (1, 5), (4, 3), (4, 5)])
 def test_false_positives_under_no_effect_are_as_rare_as_claimed(rows: int, seeds: int) -> None:
     """Rows share the reference, as in a table: at most 5 % of tables may show any verdict, with one row just 5 %."""

@@ -32,7 +32,7 @@ class Entry:
         values: Measured value by seed.
         difference: Against the reference row, paired by seed; None for that row and where no seed is shared.
         p: Holm's p over the rows of the column.
-        verdict: ``reference``, ``better``, ``worse``, ``within noise``, ``the same`` (of a count), ``not enough seeds``
+        verdict: ``reference``, ``better``, ``worse``, ``within noise``, ``the same``, ``not enough seeds``
             or ``missing``.
         seeds_needed: Seeds that would resolve the difference seen.
         published: What was published.
@@ -234,5 +234,7 @@ def verdicts(comparison: Comparison) -> dict[str, int]:
     """How often each verdict was given, of what has noise."""
     given: Sequence[str] = [entry.verdict for entry in comparison.entries.values() if not entry.column.exact]
     return {
-        word: given.count(word) for word in ("better", "worse", "within noise", "not enough seeds") if word in given
+        word: given.count(word)
+        for word in ("better", "worse", "within noise", "the same", "not enough seeds")
+        if word in given
     }
