@@ -96,7 +96,9 @@ def test_verdicts() -> None:
     clear = paired([2.0, 2.1, 1.9, 2.05])
     assert verdict(clear, clear.p, higher=True) == "better"
     assert verdict(clear, clear.p, higher=False) == "worse"
-    assert verdict(clear, 0.2, higher=True) == "within noise"
+    assert verdict(clear, 0.2, higher=True) == "undecided"
+    vague = paired([2.0, -1.0, 0.5])
+    assert verdict(vague, vague.p, higher=True) == "within noise"
     two = paired([2.0, 2.1])
     assert verdict(two, two.p, higher=True) == "not enough seeds"
     assert verdict(None, None, higher=True) == "not enough seeds"

@@ -21,6 +21,7 @@ from exp.tables.statistics import (
     verdict,
 )
 
+WORDS = ("better", "worse", "undecided", "within noise", "the same", "not enough seeds")
 COSTS = ("params", "macs", "train_seconds")
 
 
@@ -32,8 +33,7 @@ class Entry:
         values: Measured value by seed.
         difference: Against the reference row, paired by seed; None for that row and where no seed is shared.
         p: Holm's p over the rows of the column.
-        verdict: ``reference``, ``better``, ``worse``, ``within noise``, ``the same``, ``not enough seeds``
-            or ``missing``.
+        verdict: ``reference``, ``missing`` or what ``exp.tables.statistics.verdict`` says.
         seeds_needed: Seeds that would resolve the difference seen.
         published: What was published.
         delta: Mean less published, where both are of the same data and budget.
@@ -166,7 +166,7 @@ def _against_reference(found: dict[str, Entry], reference: str, column: Column) 
             continue
         entry.p = corrected
         entry.verdict = verdict(entry.difference, corrected, column.higher)
-        if entry.difference and entry.verdict == "within noise":
+        if entry.difference and entry.verdict in ("undecided", "within noise"):
             entry.seeds_needed = seeds_needed(entry.difference.mean, entry.difference.sd)
 
 
@@ -233,8 +233,4 @@ def _unreported(plan: TablePlan, entries: dict[tuple[str, str], Entry]) -> list[
 def verdicts(comparison: Comparison) -> dict[str, int]:
     """How often each verdict was given, of what has noise."""
     given: Sequence[str] = [entry.verdict for entry in comparison.entries.values() if not entry.column.exact]
-    return {
-        word: given.count(word)
-        for word in ("better", "worse", "within noise", "the same", "not enough seeds")
-        if word in given
-    }
+    return {word: given.count(word) for word in WORDS if word in given}

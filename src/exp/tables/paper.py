@@ -20,6 +20,7 @@ PALETTE = (
 """The page's light colours; the first six after Okabe and Ito, told apart without colour vision."""
 
 STYLES = ("-", "--", ":")
+MARKERS = ("o", "s", "^")
 SETTINGS: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 9, "svg.hashsalt": "exp"}
 
 
@@ -41,11 +42,12 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}-{figure.name}.{kind}" for kind in ("svg", "pdf")]
     with matplotlib.rc_context(SETTINGS):
-        height = 0.9 + 0.28 * len(figure.series) if figure.kind == "forest" else 3.1
-        canvas = Canvas(figsize=(5.2, height), layout="constrained")
+        canvas = Canvas(figsize=_size(figure), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.add_subplot()
         {"lines": _lines, "points": _points, "forest": _forest}[figure.kind](axes, figure)
+        if figure.kind != "forest":
+            canvas.legend(loc="outside right upper", frameon=False, fontsize=8)
         axes.set_xlabel(figure.x_label)
         axes.set_ylabel(figure.y_label)
         axes.spines[["top", "right"]].set_visible(False)
@@ -55,6 +57,14 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
             empty = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None}
             canvas.savefig(path, metadata=empty)
     return paths
+
+
+def _size(figure: Figure) -> tuple[float, float]:
+    """Inches: room for a line a row, and for the longest name in the margin."""
+    name = 0.06 * max((len(one.name) for one in figure.series), default=0)
+    if figure.kind == "forest":
+        return 4.2 + name, 0.9 + 0.28 * len(figure.series)
+    return 4.8 + name, max(3.1, 0.4 + 0.17 * len(figure.series))
 
 
 def _colour(index: int) -> str:
@@ -70,15 +80,13 @@ def _lines(axes: Any, figure: Figure) -> None:
         ends = [p.low for p in band], [p.high for p in band]
         axes.fill_between([p.x for p in band], *ends, color=_colour(one.index), alpha=0.18, lw=0)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False, fontsize=8)
 
 
 def _points(axes: Any, figure: Figure) -> None:
     for one in figure.series:
-        p = one.points[0]
+        p, marker = one.points[0], MARKERS[one.index // len(PALETTE) % len(MARKERS)]
         spread = None if p.low is None else p.y - p.low
-        axes.errorbar(p.x, p.y, spread, fmt="o", color=_colour(one.index), ms=6 if one.strong else 4, label=one.name)
-    axes.legend(frameon=False, fontsize=8)
+        axes.errorbar(p.x, p.y, spread, fmt=marker, color=_colour(one.index), ms=6 if one.strong else 4, label=one.name)
 
 
 def _forest(axes: Any, figure: Figure) -> None:

@@ -28,7 +28,14 @@ LATEX = {
     "–": "--",
     "—": "---",
 }
-MARKS = {"better": r"$\uparrow$", "worse": r"$\downarrow$", "within noise": r"$\approx$", "not enough seeds": "?"}
+MARKS = {
+    "better": r"$\uparrow$",
+    "worse": r"$\downarrow$",
+    "within noise": r"$\approx$",
+    "the same": "=",
+    "undecided": "?",
+    "not enough seeds": "?",
+}
 
 
 def markdown(comparison: Comparison) -> str:
@@ -128,9 +135,8 @@ def _caption(comparison: Comparison) -> str:
         f"Mean and standard deviation over seeds (their number in brackets); against {plan.table.reference}, paired by"
         " seed, Holm-corrected at 5 %:"
     )
-    marks = (
-        rf" {MARKS['better']} better, {MARKS['worse']} worse, {MARKS['within noise']} within noise, ? too few seeds."
-    )
+    better, worse, noise = (MARKS[word] for word in ("better", "worse", "within noise"))
+    marks = rf" {better} better, {worse} worse, {noise} within noise, = the same, ? undecided."
     return escape(" ".join(said)) + marks
 
 

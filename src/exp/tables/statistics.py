@@ -116,16 +116,17 @@ def _power(n: int, effect: float) -> float:
 
 
 def verdict(test: Paired | None, corrected: float | None, higher: bool) -> str:
-    """``better``, ``worse``, ``within noise``, ``the same`` (in every seed) or ``not enough seeds``.
+    """``better``, ``worse``, ``undecided``, ``within noise``, ``the same`` (in every seed) or ``not enough seeds``.
 
-    The last also where every seed has the same difference, but too few seeds have been run for that to mean anything.
+    Undecided is a row that would differ if it were the only one. Not enough seeds are those of which all have the same
+    difference, but too few have been run for that to mean anything.
     """
     if test is None or test.n < MIN_SEEDS or corrected is None:
         return "not enough seeds"
     if corrected >= ALPHA and test.sd == 0:
         return "not enough seeds" if test.mean else "the same"
     if corrected >= ALPHA:
-        return "within noise"
+        return "undecided" if test.p is not None and test.p < ALPHA else "within noise"
     return "better" if (test.mean > 0) == higher else "worse"
 
 
