@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from exp.tasks.base import Task
 
@@ -46,12 +47,12 @@ class WeightAverage(pl.Callback):
         self._seen = trainer.global_step
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        with torch.no_grad():
-            for name, value in _state(pl_module).items():
-                if value.is_floating_point():
-                    self._average[name].lerp_(value, 1 - decay)
-                else:
-                    self._average[name].copy_(value)
+        state = _state(pl_module)
+        floating = [name for name, value in state.items() if value.is_floating_point()]
+        get_ema_multi_avg_fn(decay)(
+            [self._average[name] for name in floating], [state[name] for name in floating], None
+        )
+        _set(self._average, {name: value for name, value in state.items() if not value.is_floating_point()})
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Puts the average in the weights' place."""
