@@ -3,6 +3,7 @@
 from exp.sweep.summary import count, duration
 from exp.tables.compare import Comparison, Entry
 from exp.tables.plan import PlannedRow, TablePlan
+from exp.tables.statistics import ALPHA
 
 HEADINGS = ("row", "cells", "reproduced", "difference", "95 % interval", "p (Holm)", "verdict", "published", "delta")
 """Headings of a metric's block."""
@@ -78,10 +79,15 @@ def interval(entry: Entry) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """``0.031``, ``< 0.001``."""
+    """``0.031``, ``< 0.001``; as many digits as tell it from 5 %."""
     if p is None:
         return ""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    if p < 0.001:
+        return "< 0.001"
+    digits = 3 if p < 0.1 else 2
+    while f"{p:.{digits}f}" == f"{ALPHA:.{digits}f}" and p != ALPHA:
+        digits += 1
+    return f"{p:.{digits}f}"
 
 
 def verdict(entry: Entry) -> str:
