@@ -213,10 +213,21 @@ def row_labels(plan: TablePlan) -> list[str]:
     return [f"{row.row.name}: {row.label.text}" for row in plan.rows if row.label.text]
 
 
+def _alike(plan: TablePlan) -> list[str]:
+    """Rows that come to the same cells, as where a recipe has no part that a row could leave out."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for row in plan.rows:
+        if row.cells:
+            rows.setdefault(tuple(one.cell.resolved.key for one in row.cells), []).append(row.row.name)
+    return [
+        f"{', '.join(same[1:])}: under these options the same cells as {same[0]}" for same in rows.values() if same[1:]
+    ]
+
+
 def remarks(comparison: Comparison) -> list[str]:
     """What a reader has to know before the numbers: rows kept, choices made, what cannot run or has changed."""
     plan = comparison.plan
-    found = [*plan.said, *row_labels(plan), *problems(plan), *comparison.warnings]
+    found = [*plan.said, *row_labels(plan), *_alike(plan), *problems(plan), *comparison.warnings]
     changed = sorted({what for one in plan.cells for what in one.changed})
     if changed:
         listed = ", ".join(changed[:6]) + (" ..." if len(changed) > 6 else "")
