@@ -144,6 +144,14 @@ def test_what_was_published_as_failed(tmp_path: Path, monkeypatch: pytest.Monkey
         "triplet": "",
     }
     assert comparison.failures == ["tripletca top1: did not fail, as was published"]
+    elsewhere = fill(
+        tmp_path, "modules", [*QUICK, "seed=0,1,2"], {"ca": [1.0, 1.4, 0.7], "tripletca": [60.0, 61.0, 60.5]}
+    )
+    for one in elsewhere.rows[0].cells:
+        fail(one, "diverged", "the training loss is nan")
+    comparison = compare(Planner(tmp_path).plan("modules", [*QUICK, "seed=0,1,2"]))
+    outcomes = {row: comparison.entry(row, "top1").outcome for row in ("none", "ca", "tripletca")}
+    assert outcomes == {"none": "failed as published", "ca": "", "tripletca": ""}, "chance is another on digits"
 
 
 def test_a_metric_that_no_cell_reports_is_named(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exp.tables.claims import Checked, check
 from exp.tables.measure import measured, reported
 from exp.tables.plan import PlannedRow, TablePlan
-from exp.tables.spec import Column, Number
+from exp.tables.spec import Column, Number, Table
 from exp.tables.statistics import (
     MIN_SEEDS,
     Interval,
@@ -114,17 +114,24 @@ def compare(plan: TablePlan) -> Comparison:
     """Reads the results of a table's cells and compares them."""
     entries: dict[tuple[str, str], Entry] = {}
     rows = {row.row.name: row for row in plan.rows}
-    for column in plan.table.columns.values():
+    table = plan.table if all(row.label.same_data for row in plan.rows) else _without_chance(plan.table)
+    for column in table.columns.values():
         found = {name: _measured(row, column) for name, row in rows.items()}
-        _against_reference(found, plan.table.reference, column)
+        _against_reference(found, table.reference, column)
         for name, entry in found.items():
-            _beside_published(entry, plan.table.number(name, column.name), plan.table.tolerance)
+            _beside_published(entry, table.number(name, column.name), table.tolerance)
             entries[name, column.name] = entry
     values = {key: entry.values for key, entry in entries.items()}
     ended = {name: _ended(row) for name, row in rows.items()}
-    claims = [check(claim, plan.table, values, ended) for claim in plan.table.claims if claim.rows <= set(rows)]
+    claims = [check(claim, table, values, ended) for claim in table.claims if claim.rows <= set(rows)]
     costs = {name: costs_of(row) for name, row in rows.items()}
     return Comparison(plan, entries, costs, claims, _unreported(plan, entries))
+
+
+def _without_chance(table: Table) -> Table:
+    """On other data guessing gives something else."""
+    columns = {name: replace(column, chance=None) for name, column in table.columns.items()}
+    return replace(table, columns=columns)
 
 
 def _measured(row: PlannedRow, column: Column) -> Entry:
@@ -191,7 +198,7 @@ def _outcome(entry: Entry) -> str:
         return ""
     chance, around = entry.column.chance, entry.mean_interval
     if chance is None:
-        return "did not fail"
+        return "did not fail" if entry.row.label.same_data else ""
     assert entry.mean is not None
     low, high = around if around else (entry.mean, entry.mean)
     near = low <= chance <= high or (entry.mean < chance if entry.column.higher else entry.mean > chance)

@@ -20,10 +20,12 @@ class Label:
     Attributes:
         text: The differences, empty where there is none.
         comparable: Whether a difference to the published number may be shown.
+        same_data: Whether the data set is the one that the numbers, and what guessing gives, are of.
     """
 
     text: str = ""
     comparable: bool = True
+    same_data: bool = True
 
 
 def label(cell: Resolved, published: Resolved, data: str = "") -> Label:
@@ -54,7 +56,7 @@ def label(cell: Resolved, published: Resolved, data: str = "") -> Label:
     if same_parts and config["recipe"] == source["recipe"]:
         words += [f"{key}={value}" for key, value in other.items()]
         comparable = comparable and all(key.removeprefix("trainer.") in HARMLESS for key in other)
-    return Label("; ".join(words), comparable)
+    return Label("; ".join(words), comparable, config["data"]["name"] == wanted)
 
 
 def surrogate(data: str) -> bool:
