@@ -97,7 +97,7 @@ class FrameLSTM(nn.Module):
         readout: last state, or mean or maximum over the walk's steps.
         bidirectional: Whether a second LSTM runs backwards.
         memory_gib: What the layer may keep for its backward pass; beyond it, the sequences run in several chunks that
-            are computed again in the backward pass, with the same numbers. 0 sets no bound.
+            are computed again in the backward pass, with the same numbers up to rounding. 0 sets no bound.
 
     Attributes:
         out_channels: Channels of the result.

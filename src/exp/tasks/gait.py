@@ -172,7 +172,7 @@ class Gait(Task):
             print(
                 f"the LSTM would keep {memory['lstm_gib']:.2f} GiB for its backward pass, more than"
                 f" model.lstm_gib={self.config['model']['lstm_gib']:g}; it runs in {memory['lstm_chunks']} chunks,"
-                " which give the same numbers",
+                " which give the same numbers up to rounding",
                 file=sys.stderr,
                 flush=True,
             )
