@@ -21,7 +21,9 @@ from exp.tables.statistics import (
     verdict,
 )
 
-WORDS = ("better", "worse", "undecided", "within noise", "the same", "not enough seeds")
+VERDICTS = ("better", "worse", "undecided", "within noise", "the same", "not enough seeds")
+"""What ``verdict`` says, in the order in which the report counts it."""
+
 COSTS = ("params", "macs", "train_seconds")
 
 
@@ -240,4 +242,4 @@ def _unreported(plan: TablePlan, entries: dict[tuple[str, str], Entry]) -> list[
 def verdicts(comparison: Comparison) -> dict[str, int]:
     """How often each verdict was given, of what has noise."""
     given: Sequence[str] = [entry.verdict for entry in comparison.entries.values() if not entry.column.exact]
-    return {word: given.count(word) for word in WORDS if word in given}
+    return {word: given.count(word) for word in VERDICTS if word in given}
