@@ -77,4 +77,6 @@ def test_next_step_offers_seeds_first(tmp_path: Path) -> None:
     assert "seed=0,1,2 runs only the cells that are missing" in next_step(
         sweep, False, "python -m exp --multirun att=x"
     )
+    said = next_step(sweep, False, "python -m exp --multirun att=x seed=0 lr=1")
+    assert "python -m exp --multirun att=x lr=1 seed=0,1,2 runs" in said
     assert "tries failed cells again" in next_step(sweep, True, "python -m exp")

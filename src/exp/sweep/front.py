@@ -136,7 +136,8 @@ def next_step(planned: Plan, failed: bool, command: str) -> str:
     if failed:
         return f"Next: see the errors above. {command} tries failed cells again; sweep.force=failed diverged ones too"
     if len({one.resolved.seed for one in planned.cells}) == 1:
-        return f"Next: one seed shows no difference; {command} seed=0,1,2 runs only the cells that are missing"
+        without = " ".join(word for word in command.split(" ") if not word.startswith("seed="))
+        return f"Next: one seed shows no difference; {without} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in planned.cells[:2]]
     return f"Next: python -m exp.diff {' '.join(two)}" if len(two) == 2 else "Next: python -m exp.list"
 
