@@ -1,9 +1,10 @@
 """JPEG decoders side by side: from a file's bytes to a square uint8 image, as the image folder reader needs it.
 
-``python benchmarks/decode.py [FOLDER]`` prints images a second of one core and ratios to OpenCV's full decoding, all of
-one run, the ways taken in turn. Images are those below FOLDER, or generated ones of ImageNet's usual 500x375 pixels and
-about 110 kB. Pillow, simplejpeg and PyTurboJPEG are measured where they can be imported; `exp` needs none of them. The
-pictures of all ways have to be alike; otherwise the comparison is void and the exit code 1.
+``python benchmarks/decode.py [FOLDER]`` prints how many images a second a core decodes, and ratios to OpenCV's full
+decoding, all of the same run, in which the ways take turns. Images are those below FOLDER, or generated ones of
+ImageNet's usual 500x375 pixels and about 110 kB. Pillow, simplejpeg and PyTurboJPEG are measured where they can be
+imported; ``exp`` needs none of them. The pictures of all ways have to be alike; otherwise the comparison is void and
+the exit code is 1.
 """
 
 import argparse
@@ -29,7 +30,13 @@ ALIKE = 4.0
 
 
 def square(image: np.ndarray, size: int, order: int = 1) -> np.ndarray:
-    """uint8 (H, W, 3), its centre square resized as in exp -> (3, size, size), colours in order 1 or -1."""
+    """Returns the centre square of a uint8 (H, W, 3) image, resized as in exp, as (3, size, size).
+
+    Args:
+        image: The image.
+        size: Side of the result.
+        order: 1 to keep the order of the colours, -1 to reverse it.
+    """
     height, width = image.shape[:2]
     short = min(height, width)
     top, left = (height - short) // 2, (width - short) // 2
@@ -93,7 +100,7 @@ def simplejpeg_scaled(path: Path, size: int) -> np.ndarray:
 
 
 def pyturbojpeg() -> Way:
-    """PyTurboJPEG, likewise; it needs the libturbojpeg of the system."""
+    """Returns PyTurboJPEG's way, scaled by eighths while decoding; it needs the libturbojpeg of the system."""
     import turbojpeg
 
     library = turbojpeg.TurboJPEG()
@@ -110,22 +117,22 @@ def pyturbojpeg() -> Way:
 
 
 def ways() -> dict[str, Way]:
-    """What can be measured here."""
-    found: dict[str, Way] = {"opencv, whole": opencv, "opencv, areas": opencv_area, "exp (opencv, reduced)": exp}
+    """Returns the ways that can be measured here, by name."""
+    known: dict[str, Way] = {"opencv, whole": opencv, "opencv, areas": opencv_area, "exp (opencv, reduced)": exp}
     if importlib.util.find_spec("PIL"):
-        found |= {"pillow": pillow, "pillow, draft": pillow_draft}
+        known |= {"pillow": pillow, "pillow, draft": pillow_draft}
     if importlib.util.find_spec("simplejpeg"):
-        found |= {"simplejpeg": simplejpeg, "simplejpeg, eighths": simplejpeg_scaled}
+        known |= {"simplejpeg": simplejpeg, "simplejpeg, eighths": simplejpeg_scaled}
     if importlib.util.find_spec("turbojpeg"):
         try:
-            found["PyTurboJPEG, eighths"] = pyturbojpeg()
+            known["PyTurboJPEG, eighths"] = pyturbojpeg()
         except RuntimeError as error:
             print(f"PyTurboJPEG left out: {str(error).splitlines()[0]}")
-    return found
+    return known
 
 
 def difference(way: Way, path: Path, size: int) -> float:
-    """Mean difference of a way's picture from OpenCV's, both shrunk."""
+    """Returns the mean difference of a way's picture from OpenCV's, both shrunk."""
     one, other = (
         cv2.resize(made(path, size).transpose(1, 2, 0), (size // 16, size // 16), interpolation=cv2.INTER_AREA)
         for made in (way, opencv)
@@ -134,7 +141,7 @@ def difference(way: Way, path: Path, size: int) -> float:
 
 
 def generate(folder: Path, count: int) -> list[Path]:
-    """JPEGs with about the spectrum of photographs: noise whose amplitude falls with its frequency."""
+    """Writes JPEGs with about the spectrum of photographs: noise whose amplitude falls with its frequency."""
     rng = np.random.RandomState(0)
     paths = []
     for number in range(count):
@@ -149,7 +156,7 @@ def generate(folder: Path, count: int) -> list[Path]:
 
 
 def measure(tried: dict[str, Way], paths: list[Path], size: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of CPU time a round over all files, way by way in turn."""
+    """Returns each way's seconds of CPU time for every round over all files; the ways take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in tried}
     for _ in range(rounds):
         for name, way in tried.items():
@@ -171,8 +178,8 @@ def main() -> int:
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as made:
         if given.folder:
-            found = sorted(path for path in Path(given.folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
-            paths = found[:: max(1, len(found) // given.images)][: given.images]
+            files = sorted(path for path in Path(given.folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+            paths = files[:: max(1, len(files) // given.images)][: given.images]
         else:
             paths = generate(Path(made), given.images)
         if not paths:

@@ -54,9 +54,9 @@ def results(folder: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def train(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Trains a tiny cell in this process and returns its result, or its status where there is none."""
-    from exp.cell import Cell
-    from exp.config.compose import resolved
-    from exp.job import run_cell
+    from exp.cells.cell import Cell
+    from exp.options.compose import resolved
+    from exp.run.job import run_cell
 
     def run(*overrides: str, tiny: bool = True, anew: bool = False) -> dict[str, Any]:
         given = [*(TINY if tiny else []), f"cells.dir={tmp_path}/multirun", *overrides]
@@ -65,7 +65,16 @@ def train(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             run_cell(one, command="test", anew=anew)
-        cell = Cell(one)
+        cell = Cell.of(one)
         return (cell.result() or cell.status()) | {"path": cell.path}
 
     return run
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real sets in their publishers' layouts, named by EXP_TEST_DATA."""
+    folder = os.environ.get("EXP_TEST_DATA")
+    if not folder:
+        pytest.skip("EXP_TEST_DATA names no folder with real data sets")
+    return Path(folder)

@@ -1,5 +1,6 @@
 """The command line as a user meets it, in processes of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from exp.__main__ import one_choice
-from exp.list import lines
-
-from .conftest import ENVIRONMENT, TINY, exp
+from exp.commands import VERBS
+from exp.commands.list import choice_lines, option_lines, overview, schema_of
+from exp.commands.train import one_choice
+from tests.conftest import ENVIRONMENT, TINY, exp
 
 WITHOUT_TORCH = """
 import resource, sys
@@ -76,14 +77,14 @@ def test_a_finished_sweep_is_shown_without_torch(tmp_path: Path) -> None:
     cell = next((tmp_path / "multirun" / "attention").iterdir())
     plain = exp(*TINY, "trainer.max_epochs=1", "att=none", cwd=tmp_path)
     assert "is done; not run again" in plain.stdout
-    hint = next(line for line in plain.stdout.splitlines() if line.startswith("Next: python -m exp "))
-    tested = exp(*hint.removeprefix("Next: python -m exp ").split(), cwd=tmp_path)
+    hint = next(line for line in plain.stdout.splitlines() if line.startswith("Next: exp "))
+    tested = exp(*hint.removeprefix("Next: exp ").split(), cwd=tmp_path)
     assert tested.returncode == 0, tested.stderr
     said = [line for line in plain.stdout.splitlines() if line.startswith("test")]
     assert said == [line for line in tested.stdout.splitlines() if line.startswith("test")], "the hint works as printed"
-    shown = exp(str(cell), str(cell), cwd=tmp_path, module="exp.diff")
+    shown = exp("diff", str(cell), str(cell), cwd=tmp_path)
     assert shown.stdout.strip() == "no difference"
-    other = exp(cell.name[-10:], "nothing", cwd=tmp_path, module="exp.diff")
+    other = exp("diff", cell.name[-10:], "nothing", cwd=tmp_path)
     assert other.returncode == 2
     assert "0 cells of that name" in other.stderr
 
@@ -103,29 +104,104 @@ def test_completion_of_the_console_script(tmp_path: Path) -> None:
     assert done.stdout.split() == ["att=triplet", "att=tripletca", "att=tripletlka"]
 
 
-def test_list_names_choices_and_options() -> None:
-    overview = "\n".join(lines())
-    assert "att       none triplet" in overview
-    triplet = "\n".join(lines("att"))
-    assert "kernel_size=7 (int): Side of the gate's convolution" in triplet
-    assert any(line.startswith("recipe=sound: ") for line in lines("recipe"))
-    assert any("accelerator" in line for line in lines("trainer"))
-    assert any(line.startswith("kernel_size=null") for line in lines("axes"))
+def test_list_names_choices_by_task_and_their_options(tmp_path: Path) -> None:
+    lines = overview()
+    assert any(line.startswith("att       none triplet") for line in lines)
+    gait = next(place for place, line in enumerate(lines) if line.startswith("task=gait: "))
+    assert lines[gait + 1].split() == ["model", "baseline", "convlstm", "partlstm", "attentionlstm", "baseattention",
+                                       "reelresnet"]  # fmt: skip
+    assert lines[gait + 2].split() == ["data", "walkers", "casia_b", "tempo"]
+    att = choice_lines("att")
+    assert len(att) == 14, "a line a choice"
+    assert att[1].startswith("triplet       Triplet attention")
+    triplet = option_lines(schema_of("att", "triplet"))
+    assert any(line.startswith("kernel_size=7 (int): Side of the gate's convolution") for line in triplet)
+    assert option_lines(schema_of("data", "tempo")) == option_lines(schema_of("data", "walkers"))
+    assert any(line.startswith("sound ") for line in choice_lines("recipe"))
+    assert any(line.startswith("accelerator=") for line in choice_lines("trainer"))
+    done = exp("list", "att", "--format", "json", cwd=tmp_path)
+    assert json.loads(done.stdout)["ca"].startswith("Coordinate attention")
+    done = exp("list", "att", "ca", "--format", "json", cwd=tmp_path)
+    assert {"name": "reduction", "default": 32, "type": "int"}.items() <= json.loads(done.stdout)[2].items()
 
 
-def test_list_helps_with_a_wrong_group(tmp_path: Path) -> None:
-    done = exp("at", cwd=tmp_path, module="exp.list")
+def test_list_helps_with_a_wrong_word(tmp_path: Path) -> None:
+    done = exp("list", "at", cwd=tmp_path)
     assert done.returncode == 2
     assert "did you mean 'att'" in done.stderr
-    assert exp("att", "data", cwd=tmp_path, module="exp.list").returncode == 2
+    assert "did you mean 'triplet'" in exp("list", "att", "tripplet", cwd=tmp_path).stderr
+    assert exp("list", "att", "ca", "se", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
+    if verb == "score":  # names the scores, whose modules need scipy
+        done = exp(verb, "--help", cwd=tmp_path)
+    else:
+        done = light(verb, "--help", cwd=tmp_path)
+        assert "CODE 0" in done.stderr
+    assert done.returncode == 0
+    assert f"exp {verb}" in done.stdout or verb == "help"
+
+
+def test_a_wrong_verb_is_one_line(tmp_path: Path) -> None:
+    done = light("tabel", "gait", cwd=tmp_path)
+    assert "CODE 2" in done.stderr
+    assert "exp: tabel: no such verb; there are list, " in done.stderr
+    assert "did you mean 'table'?" in done.stderr
+
+
+def test_verbs_that_compose_know_further_configuration(tmp_path: Path) -> None:
+    (tmp_path / "own" / "att").mkdir(parents=True)
+    (tmp_path / "own" / "att" / "wide.yaml").write_text("defaults: [/schema/att/triplet@_here_]\nkernel_size: 9\n")
+    (tmp_path / "own" / "mine.yaml").write_text("defaults: [config, _self_]\ntrainer: {max_epochs: 3}\n")
+    for where in (["--config-dir", "own"], [f"hydra.searchpath=[file://{tmp_path}/own]"]):
+        shown = exp("--cfg", "job", "att=wide", *where, cwd=tmp_path)
+        assert "kernel_size: 9" in shown.stdout, shown.stderr
+        assert exp("cost", "att=wide", *where, cwd=tmp_path).returncode == 0
+        assert exp("table", "kernel", "att=wide", "recipe=quick", *where, cwd=tmp_path).returncode == 0
+    named = exp("--cfg", "job", "--config-dir", "own", "-cn", "mine", cwd=tmp_path)
+    assert "max_epochs: 3" in named.stdout, named.stderr
+    assert "no such folder" in exp("cost", "--config-dir", "nowhere", cwd=tmp_path).stderr
+
+
+def test_a_gpu_that_is_not_there_leaves_no_cell(tmp_path: Path) -> None:
+    for words in ([], ["--multirun", "att=none,ca"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "exp", *words, "trainer.accelerator=gpu"],
+            cwd=tmp_path,
+            env=ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "trainer.accelerator=gpu: 0 GPUs are visible here" in done.stderr
+        assert not list(tmp_path.iterdir())
+
+
+PUBLISHED_COSTS = {
+    "model=resnet18 att=triplet kernel_size=5 data=imagenet": (11_690_760, 1_817_357_044),
+    "task=gait model=baseline data=casia_b": (7_305_408, None),
+}
+
+
+@pytest.mark.parametrize("words", PUBLISHED_COSTS)
+def test_a_name_means_the_whole_network(words: str, tmp_path: Path) -> None:
+    done = exp("cost", *words.split(), "--format", "json", cwd=tmp_path)
+    counts = json.loads(done.stdout)
+    params, macs = PUBLISHED_COSTS[words]
+    assert counts["params"] == params
+    assert macs is None or counts["macs"] == macs
 
 
 def test_cost_prints_json(tmp_path: Path) -> None:
-    done = exp("model=resnet18", "att=triplet", "kernel_size=3", "data=cifar100", "recipe=sound", "--format", "json",
-               cwd=tmp_path, module="exp.cost")  # fmt: skip
-    assert done.stdout.strip() == '{"params": 11220612, "macs": 556107584, "gflops_published": 0.558}'
-    wrong = exp("--format", "yaml", cwd=tmp_path, module="exp.cost")
-    assert (wrong.returncode, wrong.stderr.strip()) == (2, "exp.cost: --format yaml: text or json")
+    done = exp("cost", "model=resnet18", "att=triplet", "kernel_size=3", "data=cifar100", "recipe=sound", "--format", "json",
+               cwd=tmp_path)  # fmt: skip
+    assert json.loads(done.stdout) == {"params": 11220612, "macs": 556107584, "gflops_published": 0.558}
+    wrong = exp("cost", "--format", "yaml", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "--format: invalid choice: 'yaml' (choose from" in wrong.stderr
 
 
 def test_an_option_of_a_varied_part_is_left_for_each_cell() -> None:

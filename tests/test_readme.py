@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from exp.config.compose import resolved
-from exp.list import lines
+from exp.__main__ import run
+from exp.commands import VERBS
+from exp.options.compose import resolved
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"^(python -m exp(?:\.\w+)*(?: [^#\n]*)?)", README, flags=re.MULTILINE)))
+COMMANDS = sorted(set(re.findall(r"^(exp [^#\n]*)", README, flags=re.MULTILINE)))
 
 
 def test_there_are_commands() -> None:
@@ -20,9 +21,9 @@ def test_there_are_commands() -> None:
     assert {"run:", "test:"} <= set((ROOT / "Makefile").read_text().split())
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("python -m exp ")])
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.split()[1] not in VERBS])
 def test_every_cell_of_a_command_resolves(command: str) -> None:
-    words = [word for word in shlex.split(command)[3:] if "=" in word]
+    words = [word for word in shlex.split(command)[1:] if "=" in word]
     if any("CELL" in word or word.startswith(("sweep.cells", "table=", "hydra/")) for word in words):
         pytest.skip("names a file or a plugin of the user's")
     lists = [
@@ -32,10 +33,10 @@ def test_every_cell_of_a_command_resolves(command: str) -> None:
         assert resolved(list(cell)).key
 
 
-def test_list_commands_name_groups() -> None:
-    for command in COMMANDS:
-        if command.startswith("python -m exp.list"):
-            assert lines(*command.split()[3:])
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.split()[1] in ("list", "cost")])
+def test_verbs_that_print_do(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(shlex.split(command)[1:]) == 0
+    assert capsys.readouterr().out
 
 
 def test_links_lead_somewhere() -> None:

@@ -189,23 +189,43 @@ def test_order_of_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"crop": -1}, "crop must be"),
-        ({"flip": 1.5}, "flip is a probability"),
-        ({"erase": -0.1}, "erase is a probability"),
-        ({"rotate": 181}, "rotate must be"),
-        ({"erase_area": [0.1, 0.2]}, "erase is 0"),
-        ({"erase": 0.5, "erase_area": [0.3, 0.2]}, "erase_area must be"),
-        ({"erase": 0.5, "erase_area": [0.3]}, "erase_area must be"),
+        ({"crop": -1}, "crop=-1: has to be at least 0"),
+        ({"flip": 1.5}, "flip=1.5: has to be between 0 and 1"),
+        ({"erase": -0.1}, "erase=-0.1: has to be between 0 and 1"),
+        ({"rotate": 181}, "rotate=181.0: has to be between 0 and 180"),
         ({"std": 0}, "std must be above 0"),
         ({"mean": [0.1, 0.2], "std": [1, 1, 1]}, "2 channels but std has 3"),
         ({"mean": []}, "at least one number"),
     ],
 )
-def test_bad_options(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Augment(**options)
+
+
+@pytest.mark.parametrize("area", [(0.3, 0.2), (0.3,), (0.0, 0.5), (0.5, 1.1)])
+def test_bad_area_of_what_is_erased(area: Any) -> None:
+    with pytest.raises(ValueError, match="area has to be two shares"):
+        RandomErase(0.5, area)
+
+
+def test_in_evaluation_images_are_cut_normalised_and_mirrored_where_asked_for() -> None:
+    changes = {
+        "resized_crop": 0.5,
+        "crop": 2,
+        "rotate": 9.0,
+        "jitter": 0.2,
+        "rand_augment": 5.0,
+        "erase": 0.5,
+        "flip": 1.0,
+    }
+    still = Augment(training=False, size=8, **changes)
+    assert [type(op) for op in still.ops] == [CentreCrop, Normalize]
+    mirrored = Augment(training=False, eval_flip=0.5, **changes)
+    assert [type(op) for op in mirrored.ops] == [RandomFlip, Normalize]
+    assert [type(op) for op in Augment(eval_flip=0.5).ops] == [Normalize]
 
 
 def test_other_number_of_channels() -> None:

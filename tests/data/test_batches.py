@@ -1,4 +1,4 @@
-from __future__ import annotations
+"""Batches of an image set: every sample once, weights that add up, the same on one device or many."""
 
 import functools
 import itertools
@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from exp.data.augment import Augment
-from exp.data.batches import Batch, Batches, _generator
+from exp.data.batches import Batches, ImageBatch
+from exp.data.epoch import generator
 from exp.data.source import Split
 
 SIZES = [(29, 8, 1), (29, 8, 2), (31, 31, 2), (32, 8, 2), (50, 7, 1), (12, 100, 2), (97, 10, 1)]
@@ -21,7 +22,7 @@ AUGMENT: dict[str, Any] = {"crop": 1, "flip": 0.5, "rotate": 20.0, "erase": 0.5}
 
 
 def split(count: int) -> Split:
-    """Images that tell their sample number in their first two pixels; labels tell it modulo 7."""
+    """Images with their sample number in their first two pixels; labels are that number modulo 7."""
     images = np.random.RandomState(count).randint(0, 256, (count, 1, 4, 5)).astype(np.uint8)
     images[:, 0, 0, 0], images[:, 0, 0, 1] = np.arange(count) // 256, np.arange(count) % 256
     return Split(images, np.arange(count, dtype=np.int64) % 7)
@@ -32,14 +33,15 @@ def batches(count: int, **options: Any) -> Batches:
     return Batches(split(count), **(given | options))
 
 
-def numbers(batch: Batch) -> list[int]:
+def numbers(batch: ImageBatch) -> list[int]:
     return (batch.images[:, 0, 0, 0].int() * 256 + batch.images[:, 0, 0, 1].int()).tolist()
 
 
-def equal(one: Batch, other: Batch) -> bool:
+def equal(one: ImageBatch, other: ImageBatch) -> bool:
     return (
         torch.equal(one.images, other.images)
         and torch.equal(one.labels, other.labels)
+        and torch.equal(one.rows, other.rows)
         and (one.weight, one.size, one.index) == (other.weight, other.size, other.index)
     )
 
@@ -67,6 +69,7 @@ def test_every_sample_once_an_epoch_balanced_and_as_on_one_device(
         assert min(lengths) >= 1
         assert max(lengths) - min(lengths) <= 1
         assert whole.labels.tolist() == [number % 7 for number in together]
+        assert torch.cat([share.rows for share in shares]).tolist() == whole.rows.tolist() == together
         sizes.append(whole.size)
         seen += together
     assert sorted(seen) == list(range(count))
@@ -172,8 +175,8 @@ def test_randomness_outside_is_neither_used_nor_moved() -> None:
 
 def test_streams_are_the_same_in_every_process() -> None:
     # A change here gives every interrupted cell other batches than it began with.
-    assert _generator("order", 0, 0).initial_seed() == 6842717984295184508
-    assert len({_generator(*key).initial_seed() for key in itertools.product(("a", "b"), (0, 1, 10), (0, 1, 10))}) == 18
+    assert generator("order", 0, 0).initial_seed() == 6842717984295184508
+    assert len({generator(*key).initial_seed() for key in itertools.product(("a", "b"), (0, 1, 10), (0, 1, 10))}) == 18
 
 
 def test_memory_is_shared_where_it_can_be(tmp_path: Path) -> None:
@@ -234,7 +237,7 @@ def test_an_error_while_reading_reaches_the_caller() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "options", "said"),
+    ("count", "options", "message"),
     [
         (10, {"batch_size": 0}, "batch_size must be at least 1"),
         (10, {"accumulate": 0}, "accumulate must be at least 1"),
@@ -246,8 +249,8 @@ def test_an_error_while_reading_reaches_the_caller() -> None:
         (9, {"batch_size": 4, "world_size": 2, "accumulate": 2}, "leave 1 for 2 devices"),
     ],
 )
-def test_bad_options(count: int, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_options(count: int, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         batches(count, **options)
 
 
@@ -266,5 +269,7 @@ def test_gpu_gives_the_batches_of_the_cpu(resident: bool) -> None:
     ):
         assert other.images.is_cuda
         assert other.labels.is_cuda
+        assert other.rows.is_cuda
         assert torch.equal(one.labels, other.labels.cpu())
+        assert torch.equal(one.rows, other.rows.cpu())
         assert torch.allclose(one.images, other.images.cpu(), atol=1e-6)

@@ -17,18 +17,18 @@ import numpy as np
 import pytest
 import torch
 
-from exp import train as training
-from exp.checkpoint import Interrupted, Keeper
-from exp.config.compose import resolved
+from exp.callbacks.checkpoint import Interrupted, Keeper
 from exp.data.augment import Augment
 from exp.data.batches import Batches
 from exp.data.decoders import Decoders
-from exp.data.imagefolder import ImageFolder
 from exp.data.mix import Mix
 from exp.data.source import DataError, Split
+from exp.options.compose import resolved
+from exp.run import train as training
+from exp.tasks.attention.data.imagefolder import ImageFolder
 from exp.tasks.images import decoding_workers
 from tests.conftest import ENVIRONMENT, start
-from tests.test_resume import StopAt, _method, wait_for
+from tests.run.test_resume import StopAt, _method, wait_for
 
 CELL = [
     *(

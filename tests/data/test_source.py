@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exp.data.cifar import Cifar10, Cifar100
-from exp.data.digits import Digits
-from exp.data.imagefolder import ImageFolder
 from exp.data.source import DataError, Source, Split, find_root
+from exp.tasks.attention.data.cifar import Cifar10, Cifar100
+from exp.tasks.attention.data.digits import Digits
+from exp.tasks.attention.data.imagefolder import ImageFolder
 
 WANTED = ["pets/train", "pets/test"]
 

@@ -44,5 +44,5 @@ def test_the_confusion_matrix_is_normalised_by_row(tmp_path: Path) -> None:
 
 def test_curves_are_drawn_with_gaps_where_nothing_was_measured(tmp_path: Path) -> None:
     point = {"epoch": 0, "train_top1": 40.0, "train_loss": 1.0, "val_top1": None, "val_loss": None}
-    draw_curves(tmp_path / "c.png", {"curve": [point, point | {"epoch": 1}], "verdict": "unknown", "why": "none"})
+    draw_curves(tmp_path / "c.png", [point, point | {"epoch": 1}], "unknown: none")
     assert cv2.imread(str(tmp_path / "c.png")).shape[0] > 300

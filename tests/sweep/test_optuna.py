@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from exp.errors import ConfigError
+from exp.options.errors import ConfigError
 from exp.sweep.hydra import _same_direction
 from tests.conftest import TINY, exp, results, start
-from tests.test_resume import wait_for
+from tests.run.test_resume import wait_for
 
 GRID = ["--multirun", "hydra/sweeper=optuna", *TINY, "trainer.max_epochs=1"]
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from exp.config import ConfigError
-from exp.config.compose import composed
 from exp.data.source import DataError
+from exp.options.catalog import ConfigError
+from exp.options.compose import composed
 from exp.sweep.plan import Overlay, explicit_cells, plan
 from exp.sweep.pool import Slots
 from exp.sweep.summary import count, duration, label, mean_sd, varied_choices
@@ -18,7 +18,7 @@ def here(tmp_path: Path) -> str:
 
 def test_duplicates_collapse(here: str) -> None:
     grid = [["att=triplet", here], ["att=triplet", "kernel_size=7", here], ["att=ca", here], ["att=ca", here]]
-    assert [one.resolved.config["att"]["name"] for one in plan(grid, composed).cells] == ["triplet", "ca"]
+    assert [one.resolved.config.att.name for one in plan(grid, composed).cells] == ["triplet", "ca"]
 
 
 def test_an_invalid_combination_stops_the_plan_or_is_listed(here: str) -> None:

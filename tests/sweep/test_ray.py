@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ENVIRONMENT, TINY, exp, results, start
-from tests.test_resume import wait_for
+from tests.run.test_resume import wait_for
 
 GRID = ["--multirun", "hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2", *TINY]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ENVIRONMENT, TINY, exp, results, start
-from tests.test_resume import wait_for
+from tests.run.test_resume import wait_for
 
 GRID = ["--multirun", "hydra/launcher=slurm_local", *TINY]
 LONG = [*GRID, "att=se", "trainer.max_epochs=25", "trainer.save_every=0"]

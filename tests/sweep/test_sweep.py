@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TINY, exp, results, start
-from tests.test_resume import wait_for
+from tests.run.test_resume import wait_for
 
 GRID = ["--multirun", *TINY, "sweep.jobs=2"]
 

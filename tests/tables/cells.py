@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from exp.cell import write_json
+from exp.cells.files import write_json
 from exp.tables.compare import Comparison, compare
 from exp.tables.composing import FILE
-from exp.tables.plan import Planner, TableCell, TablePlan
+from exp.sweep.plan import Planned
+from exp.tables.plan import Planner, TablePlan
 
 QUICK = ["recipe=quick"]
 
@@ -26,7 +27,7 @@ def borrowed(root: Path, base: Path) -> Iterator[None]:
         shutil.copy(root / FILE, base / FILE)
 
 
-def finish(one: TableCell, *, test: Mapping[str, float], best: float | None = None, **more: Any) -> None:
+def finish(one: Planned, *, test: Mapping[str, float], best: float | None = None, **more: Any) -> None:
     """Leaves a cell done."""
     folder = one.cell.path
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,7 @@ def finish(one: TableCell, *, test: Mapping[str, float], best: float | None = No
         {
             "task": resolved.task,
             "seed": resolved.seed,
-            "config": resolved.config,
+            "config": resolved.config.plain(),
             "test": dict(test),
             "best": {"epoch": 2, "value": value, "metrics": {"top1": value}},
             "params": 1000,
@@ -58,7 +59,7 @@ def finish(one: TableCell, *, test: Mapping[str, float], best: float | None = No
     )
 
 
-def fail(one: TableCell, state: str = "failed", error: str = "ValueError: no") -> None:
+def fail(one: Planned, state: str = "failed", error: str = "ValueError: no") -> None:
     """Leaves a cell failed."""
     one.cell.path.mkdir(parents=True, exist_ok=True)
     write_json(one.cell.path / "status.json", {"state": state, "error": error})

@@ -10,7 +10,8 @@ from exp.tables.claims import check
 from exp.tables.compare import compare, verdicts
 from exp.tables.measure import measured
 from exp.tables.plan import Planner
-from exp.tables.spec import Bound, Claim, load
+from exp.tables.reading import load
+from exp.tables.spec import Bound, Claim
 from tests.tables.cells import QUICK, compared, fail, fill, finish
 
 SEEDS = [*QUICK, "seed=0,1,2,3,4"]

@@ -1,8 +1,8 @@
 import pytest
 
-from exp.config import ConfigError
-from exp.tables.given import sort, telling, values
-from exp.tables.spec import load
+from exp.options.catalog import ConfigError
+from exp.tables.given import changing, sort, values
+from exp.tables.reading import load
 
 MODULES = load("modules")
 
@@ -27,7 +27,7 @@ def test_what_changes_no_number_names_no_variant() -> None:
     given = sort(
         MODULES, ["trainer.accelerator=cpu", "recipe=quick", "data.root=/d", "logger=wandb", "seed=0,1", "lr=1"]
     )
-    assert given.telling() == ["lr=1", "recipe=quick", "seed=0,1"]
+    assert given.variant() == ["lr=1", "recipe=quick", "seed=0,1"]
 
 
 def test_no_row_left() -> None:
@@ -83,5 +83,5 @@ def test_values_as_hydra_reads_them() -> None:
         ("no.such=option", True),
     ],
 )
-def test_an_override_is_telling_unless_its_option_is_outside_the_identity(override: str, tells: bool) -> None:
-    assert telling([override]) == [override] * tells
+def test_an_override_counts_unless_its_option_is_outside_the_identity(override: str, tells: bool) -> None:
+    assert changing([override]) == [override] * tells

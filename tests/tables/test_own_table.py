@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from exp.config import ConfigError
+from exp.options.catalog import ConfigError
 from exp.tables.plan import Planner
-from exp.tables.spec import load, names
+from exp.tables.reading import load, names
 
 TABLE = """
 title: mine

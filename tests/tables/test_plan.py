@@ -5,20 +5,20 @@ from typing import ClassVar
 
 import pytest
 
-from exp.config import ConfigError
+from exp.options.catalog import ConfigError
 from exp.tables.choices import keep, variants
 from exp.tables.plan import Planner
 from tests.tables.cells import QUICK, compared, fail, fill, finish
 
 
 def test_cells_are_those_an_ordinary_sweep_makes(tmp_path: Path) -> None:
-    from exp.config.compose import resolved
+    from exp.options.compose import resolved
 
     plan = Planner(tmp_path).plan("modules", [*QUICK, "seed=1"])
     keys = [row.cells[0].cell.resolved.key for row in plan.rows]
     blocks = ["none", "triplet", "ca", "tripletca", "tripletlka"]
     assert keys == [resolved([f"att={block}", "seed=1"]).key for block in blocks]
-    assert all(one.cell.resolved.config["origin"]["table"] == "modules" for one in plan.cells)
+    assert all(one.cell.resolved.config.origin.table == "modules" for one in plan.cells)
 
 
 def test_states(tmp_path: Path) -> None:
@@ -28,11 +28,11 @@ def test_states(tmp_path: Path) -> None:
     assert plan.expected == 15
     first = plan.rows[0].cells
     finish(first[0], test={"top1": 90.0}, data_fingerprint=None)
-    finish(first[1], test={"top1": 90.0}, code={"exp.train": "0" * 12})
+    finish(first[1], test={"top1": 90.0}, code={"exp.run.train": "0" * 12})
     fail(first[2])
     row = planner.plan("modules", [*QUICK, "seed=0,1,2"]).rows[0]
     assert [one.state for one in row.cells] == ["done", "stale", "failed"]
-    assert row.cells[1].changed == ["exp.train"]
+    assert row.cells[1].changed == ["exp.run.train"]
     assert list(row.results) == [0, 1]
 
 
@@ -48,7 +48,7 @@ def test_an_override_of_what_rows_vary_keeps_rows_and_says_so(tmp_path: Path) ->
     plan = Planner(tmp_path).plan("modules", [*QUICK, "att=ca,none"])
     assert [row.row.name for row in plan.rows] == ["none", "ca"]
     assert plan.left_out == ["triplet", "tripletca", "tripletlka"]
-    assert plan.said == ["att=ca,none: 2 of 5 rows"]
+    assert plan.notes == ["att=ca,none: 2 of 5 rows"]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ class TestChoices:
         plan = Planner(tmp_path).plan("gate", self.OVERRIDES)
         assert plan.chosen["activation"].value == "relu"
         config = plan.rows[0].cells[0].cell.resolved.config
-        assert config["att"]["activation"] == "relu"
-        assert config["origin"]["chosen"] == "activation=relu from table activation"
+        assert config.att.activation == "relu"
+        assert config.origin.chosen == "activation=relu from table activation"
 
     def test_a_choice_once_kept_stands(self, tmp_path: Path) -> None:
         fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES)
@@ -135,7 +135,7 @@ class TestChoices:
         plan = fill(tmp_path, "pool", list(self.OVERRIDES), pools)
         chosen = {key: one.value for key, one in plan.chosen.items()}
         assert chosen == {"activation": "relu", "gate": "tanh", "t1": "l1", "t2": "max+median"}
-        assert plan.rows[-1].cells[0].cell.resolved.config["att"]["pool"] == "l1+max+median"
+        assert plan.rows[-1].cells[0].cell.resolved.config.att.pool == "l1+max+median"
 
     def test_median_stays_out_where_it_did_not_help(self, tmp_path: Path) -> None:
         fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES)
@@ -144,7 +144,7 @@ class TestChoices:
         pools = {"avg+max": [80.0, 80.0], "avg+max+median": [80.0, 80.0], "l1+max": [80.0, 80.0], "l2+max": [1.0, 1.0]}
         fill(tmp_path, "pool", list(self.OVERRIDES), pools)
         plan = Planner(tmp_path).plan("pool", self.OVERRIDES)
-        assert plan.rows[-1].cells[0].cell.resolved.config["att"]["pool"] == "avg+max"
+        assert plan.rows[-1].cells[0].cell.resolved.config.att.pool == "avg+max"
 
 
 def test_a_task_that_is_not_installed_is_listed_with_the_reason(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,16 +90,57 @@ def test_latex_is_balanced_and_every_line_has_its_columns(comparison: Comparison
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_latex_compiles_as_it_is(comparison: Comparison, tmp_path: Path) -> None:
-    (tmp_path / "table.tex").write_text(latex(comparison))
+    compiles(latex(comparison), tmp_path)
+
+
+def compiles(text: str, folder: Path) -> None:
+    """Asserts that LaTeX takes a document and that nothing in it is wider than the line or longer than the page."""
+    (folder / "table.tex").write_text(text)
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
+    assert "Float too large" not in done.stdout
+
+
+WIDE = ("lane_criteria", "step2", "fer_reg", "lane")
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_latex_breaks_wide_tables_into_blocks_with_every_number(name: str, tmp_path: Path) -> None:
+    comparison = compare(Planner(tmp_path).plan(name, []))
+    text = latex(comparison)
+    blocks = text.split(r"\begin{tabular}")[1:]
+    assert len(blocks) > 1
+    headings = [heading for block in blocks for heading in re.findall(r"multicolumn\{\d\}\{c\}\{([^}]*)\}", block)]
+    assert [heading.split(" (")[0] for heading in headings] == [
+        escape(column) for column in comparison.plan.table.columns
+    ]
+    for block in blocks:
+        body = block[block.index(r"\midrule") : block.index(r"\bottomrule")].splitlines()[1:]
+        assert [line.split(" & ")[0] for line in body] == [escape(row.row.name) for row in comparison.plan.rows]
+    assert text.count(r"\label") == 1
+    assert text.count(r"\caption{(continued)}") == text.count(r"\begin{table}") - 1
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+@pytest.mark.parametrize("name", WIDE)
+def test_wide_latex_compiles_within_the_page(name: str, tmp_path: Path) -> None:
+    compiles(latex(compare(Planner(tmp_path).plan(name, []))), tmp_path)
+
+
+def test_more_rows_than_fit_on_a_page_go_to_further_tables(comparison: Comparison, tmp_path: Path) -> None:
+    longer = replace(comparison, plan=replace(comparison.plan, rows=[*comparison.plan.rows] * 10))
+    text = latex(longer)
+    assert text.count(r"\begin{table}") == 2
+    assert len(re.findall(r"^tripletca & .* \\\\$", text, re.MULTILINE)) == 10
+    if shutil.which("pdflatex"):
+        compiles(text, tmp_path)
 
 
 def test_latex_letters() -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from exp.config.compose import composed
+from exp.options.compose import composed
 from exp.sweep.plan import plan
 from exp.tables.plan import Planner
 from exp.tables.run import TableScreen

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from exp.config import ConfigError
-from exp.config.compose import conf_dir
+from exp.options.catalog import ConfigError
+from exp.options.compose import conf_dir
 from exp.tables import spec
-from exp.tables.spec import Table, load, names, spelt
+from exp.tables.reading import load, names
+from exp.tables.spec import Table, spelt
 
 SOURCES = os.environ.get("EXP_TEST_SOURCES")
 WANTED = ["modules", "activation", "gate", "pool", "kernel", "reduction", "fusion", "ca_axes", "demo", "step2", "gait"]

@@ -1,8 +1,8 @@
-"""Data sets, and batches of them.
+"""What the data sets of several tasks share: how a set is read, batched, augmented and decoded.
 
-Sets are torch-free classes that meet `Source`: `exp.data.digits:Digits`, `exp.data.cifar:Cifar10` and `Cifar100`,
-`exp.data.imagefolder:ImageFolder`. Batches on a device come from `exp.data.batches:Batches`, random changes and
-normalisation from `exp.data.augment:Augment`; these two need torch and are imported where they are used.
+A set's reader is a torch-free class that meets ``Source``; it lives with the task that has it. Batches on a device come
+from ``exp.data.batches``, random changes and normalisation from ``exp.data.augment``; these two need torch and are
+imported where they are used.
 """
 
 from exp.data.source import DataError, Source, Split

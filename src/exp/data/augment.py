@@ -1,30 +1,29 @@
 """Random changes and normalisation of whole batches, on the device.
 
-Every op has two halves. `draw` makes the random numbers of n samples from a CPU generator; calling the op applies
+Every op has two halves. ``draw`` makes the random numbers of n samples from a CPU generator; calling the op applies
 them. The draws of a global batch can therefore be made once and cut for the ranks, and each sample is changed alike
 on one device or many.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from exp.data.options import ImageOptions
 from exp.data.rand_augment import RandAugment, grey
 
 
 class Op(Protocol):
-    """One step of an augmentation, on images of 0..255 before `Normalize` and of about -1..1 after it."""
+    """One step of an augmentation, on images of 0..255 before ``Normalize`` and of about -1..1 after it."""
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Random numbers for n samples: (n, k) on the CPU, one row a sample.
 
-        Roots, cosines and the like belong here and not in `__call__`: their last bit may depend on a sample's place
+        Roots, cosines and the like belong here and not in ``__call__``: their last bit may depend on a sample's place
         in the batch, which differs between one device and many.
         """
         ...
@@ -35,10 +34,10 @@ class Op(Protocol):
 
 
 class RandomCrop:
-    """Shifts each image by up to `padding` pixels either way, zeros moving in: the usual pad-and-crop.
+    """Shifts each image by up to ``padding`` pixels either way, zeros moving in: the usual pad-and-crop.
 
     Args:
-        padding: zero pixels added on all four sides before a window of the old size is cut out.
+        padding: Zero pixels added on all four sides before a window of the old size is cut out.
     """
 
     def __init__(self, padding: int) -> None:
@@ -79,7 +78,7 @@ class RandomFlip:
     """Mirrors each image left to right.
 
     Args:
-        probability: of a mirrored image.
+        probability: Of a mirrored image.
     """
 
     def __init__(self, probability: float) -> None:
@@ -91,7 +90,7 @@ class RandomFlip:
 
     def __call__(self, images: Tensor, draws: Tensor) -> Tensor:
         """(n, C, H, W) of any type -> the same."""
-        # A choice among 2n whole images: many times faster than `where` pixel by pixel on uint8.
+        # A choice among 2n whole images: many times faster than ``where`` pixel by pixel on uint8.
         place = torch.arange(len(images), device=images.device) + len(images) * draws[:, 0]
         return torch.cat([images, images.flip(-1)]).index_select(0, place)
 
@@ -100,7 +99,7 @@ class RandomRotate:
     """Turns each image about its centre by a uniform angle, bilinear, zeros moving in.
 
     Args:
-        degrees: largest angle either way.
+        degrees: Largest angle either way.
     """
 
     def __init__(self, degrees: float) -> None:
@@ -127,17 +126,22 @@ class RandomErase:
     """Blanks one random rectangle of each chosen image (Zhong et al., 2017, "Random Erasing Data Augmentation").
 
     The share of the area is uniform, the ratio of height to width uniform in its logarithm. A side that would not fit
-    is cut to the image, where the paper's code draws again. Used after `Normalize`, so that 0 is the mean colour.
+    is cut to the image, where the paper's code draws again. Used after ``Normalize``, so that 0 is the mean colour.
 
     Args:
-        probability: of a changed image.
-        area: smallest and largest share of the image's area.
-        ratio: smallest and largest ratio of the sides.
+        probability: Of a changed image.
+        area: Smallest and largest share of the image's area.
+        ratio: Smallest and largest ratio of the sides.
+
+    Raises:
+        ValueError: The area is not two shares in rising order.
     """
 
     def __init__(
         self, probability: float, area: tuple[float, float] = (0.02, 0.33), ratio: tuple[float, float] = (0.3, 3.3)
     ) -> None:
+        if len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
+            raise ValueError(f"area has to be two shares 0 < low <= high <= 1, not {area}")
         self.probability = probability
         self.area = area
         self.ratio = ratio
@@ -158,14 +162,14 @@ class RandomErase:
         rows = _between(height, draws[:, 0] * side, draws[:, 2])
         columns = _between(width, draws[:, 1] * side, draws[:, 3])
         keep = ~(rows[:, :, None] & columns[:, None, :])
-        return images * keep[:, None].to(images.dtype)  # many times faster than `masked_fill` with a broadcast mask
+        return images * keep[:, None].to(images.dtype)  # many times faster than ``masked_fill`` with a broadcast mask
 
 
 def _between(length: int, extent: Tensor, place: Tensor) -> Tensor:
-    """Which of `length` pixels lie in the stretch of each sample, bool (n, length).
+    """Returns which of ``length`` pixels lie in the stretch of each sample, bool (n, length).
 
     Args:
-        length: pixels of the image's side.
+        length: Pixels of the image's side.
         extent: (n,), pixels of the stretch; rounded, at least one where above zero, at most all.
         place: (n,), where among its possible places the stretch starts, 0 up to below 1.
     """
@@ -183,9 +187,9 @@ class RandomResizedCrop:
     over what lies between.
 
     Args:
-        area: smallest share of the image's area.
-        size: side of the result; null keeps the images' own.
-        ratio: smallest and largest ratio of the sides.
+        area: Smallest share of the image's area.
+        size: Side of the result; None keeps the images' own.
+        ratio: Smallest and largest ratio of the sides.
     """
 
     def __init__(self, area: float, size: int | None = None, ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> None:
@@ -218,7 +222,7 @@ class CentreCrop:
     """Cuts out the middle square; takes no random numbers.
 
     Args:
-        size: side of the result, at most the images'.
+        size: Side of the result, at most the images'.
     """
 
     def __init__(self, size: int) -> None:
@@ -240,7 +244,7 @@ class ColourJitter:
     In this order, each cut to 0..255. Contrast is about the image's mean grey; grey images have no saturation.
 
     Args:
-        strength: largest change of each factor, at most 1.
+        strength: Largest change of each factor, at most 1.
     """
 
     def __init__(self, strength: float) -> None:
@@ -266,8 +270,11 @@ class Normalize:
     """(pixel / 255 - mean) / std, channel by channel; takes no random numbers.
 
     Args:
-        mean: of all channels, or one a channel, on the scale 0..1.
-        std: likewise.
+        mean: Of all channels, or one a channel, on the scale 0..1.
+        std: Likewise.
+
+    Raises:
+        ValueError: There is no number, the numbers of channels differ, or a deviation is not above 0.
     """
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
@@ -290,7 +297,7 @@ class Normalize:
         """uint8 or float (n, C, H, W) of 0..255 -> float32.
 
         Raises:
-            ValueError: if C is not the number of means given (one mean serves any C).
+            ValueError: C is not the number of means given (one mean serves any C).
         """
         if self._channels not in (1, images.shape[1]):
             raise ValueError(f"mean and std are for {self._channels} channels, the images have {images.shape[1]}")
@@ -300,86 +307,55 @@ class Normalize:
 
 
 class Augment:
-    """The whole way from uint8 pixels to what a network takes, from plain options.
+    """The whole way from uint8 pixels to what a network takes.
 
     Order: resized or centre crop, crop, flip, rotate, jitter, RandAugment, normalise, erase. Normalisation always
     happens.
 
     Args:
-        size: side of the result where the images are stored larger; null keeps their own.
-        resized_crop: smallest share of the area of a random window that is scaled to the result; 0 for none: the
-            middle is cut out where the images are stored larger.
-        jitter: largest change of brightness, contrast and saturation; 0 for none.
-        rand_augment: magnitude of RandAugment, 0..10; 0 for none.
-        crop: zero pixels of padding before the random crop; 0 for none.
-        flip: probability of a mirrored image.
-        rotate: largest angle in degrees; 0 for none.
-        erase: probability of a blanked rectangle.
-        erase_area: smallest and largest share of the area it takes; null means 0.02 to 0.33. Only with `erase`.
-        mean: see `Normalize`.
-        std: see `Normalize`.
+        options: See ``ImageOptions``.
+        training: Whether images are changed at random; otherwise they are only normalised, cut and, with
+            ``eval_flip``, mirrored.
+        size: Side of the result where the images are stored larger; None keeps their own. Without a resized crop, the
+            middle is cut out.
+        given: Options by name, in place of ``options``.
 
     Raises:
-        ValueError: if an option is out of range, or `erase_area` is given without `erase`.
+        ValueError: An option is out of bounds.
     """
 
     def __init__(
-        self,
-        *,
-        size: int | None = None,
-        resized_crop: float = 0.0,
-        crop: int = 0,
-        flip: float = 0.0,
-        rotate: float = 0.0,
-        jitter: float = 0.0,
-        rand_augment: float = 0.0,
-        erase: float = 0.0,
-        erase_area: Sequence[float] | None = None,
-        mean: float | Sequence[float] = 0.5,
-        std: float | Sequence[float] = 0.5,
+        self, options: ImageOptions | None = None, *, training: bool = True, size: int | None = None, **given: Any
     ) -> None:
-        if crop < 0:
-            raise ValueError(f"crop must be at least 0, not {crop}")
-        if not 0 <= rotate <= 180:
-            raise ValueError(f"rotate must be in 0..180 degrees, not {rotate}")
-        for name, probability in (("flip", flip), ("erase", erase)):
-            if not 0 <= probability <= 1:
-                raise ValueError(f"{name} is a probability in 0..1, not {probability}")
-        for name, share in (("resized_crop", resized_crop), ("jitter", jitter)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} must be in 0..1, not {share}")
-        if not 0 <= rand_augment <= 10:
-            raise ValueError(f"rand_augment must be in 0..10, not {rand_augment}")
-        if erase_area is not None and not erase:
-            raise ValueError("erase_area is given but erase is 0, so nothing is erased")
-        low, high = _area((0.02, 0.33) if erase_area is None else erase_area)
+        options = ImageOptions.of(options, given)
         self.size = size
-        self.normalize = Normalize(mean, std)
+        self.normalize = Normalize(options.mean, options.std)
         self.ops: list[Op] = []
-        if resized_crop:
-            self.ops.append(RandomResizedCrop(resized_crop, size))
+        if training and options.resized_crop:
+            self.ops.append(RandomResizedCrop(options.resized_crop, size))
         elif size is not None:
             self.ops.append(CentreCrop(size))
-        if crop:
-            self.ops.append(RandomCrop(crop))
+        if training and options.crop:
+            self.ops.append(RandomCrop(options.crop))
+        flip = options.flip if training else options.eval_flip
         if flip:
             self.ops.append(RandomFlip(flip))
-        if rotate:
-            self.ops.append(RandomRotate(rotate))
-        if jitter:
-            self.ops.append(ColourJitter(jitter))
-        if rand_augment:
-            self.ops.append(RandAugment(rand_augment, [255 * value for value in _channels(mean)]))
+        if training and options.rotate:
+            self.ops.append(RandomRotate(options.rotate))
+        if training and options.jitter:
+            self.ops.append(ColourJitter(options.jitter))
+        if training and options.rand_augment:
+            self.ops.append(RandAugment(options.rand_augment, [255 * value for value in _channels(options.mean)]))
         self.ops.append(self.normalize)
-        if erase:
-            self.ops.append(RandomErase(erase, (low, high)))
+        if training and options.erase:
+            self.ops.append(RandomErase(options.erase))
 
     def out_size(self, stored: Sequence[int]) -> tuple[int, int]:
-        """Height and width of the result, given those of the stored images."""
+        """Returns height and width of the result, given those of the stored images."""
         return (stored[0], stored[1]) if self.size is None else (self.size, self.size)
 
     def draw(self, n: int, generator: torch.Generator) -> list[Tensor]:
-        """Random numbers of n samples: one (n, k) tensor an op, so that rows can be cut for a rank."""
+        """Returns random numbers of n samples: one (n, k) tensor an op, so that rows can be cut for a rank."""
         return [op.draw(n, generator) for op in self.ops]
 
     def apply(self, images: Tensor, draws: Sequence[Tensor]) -> Tensor:
@@ -387,7 +363,7 @@ class Augment:
 
         Args:
             images: uint8 (n, C, H, W), unchanged afterwards.
-            draws: what `draw` made for these samples.
+            draws: What ``draw`` made for these samples.
 
         Returns:
             float32 (n, C, H, W) on the images' device.
@@ -404,9 +380,3 @@ def _channels(value: float | Sequence[float]) -> list[float]:
     if not values:
         raise ValueError("mean and std need at least one number")
     return values
-
-
-def _area(values: Sequence[float]) -> tuple[float, float]:
-    if len(values) != 2 or not 0 < values[0] <= values[1] <= 1:
-        raise ValueError(f"erase_area must be two shares 0 < low <= high <= 1, not {list(values)}")
-    return float(values[0]), float(values[1])

@@ -1,7 +1,5 @@
 """Decoded images kept as memory-mapped .npy files, written once a machine and shared by all runs on it."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Callable
@@ -15,7 +13,7 @@ CACHE_VARIABLE = "EXP_CACHE"
 
 
 def cache_folder() -> Path:
-    """The folder named by EXP_CACHE, else ~/.cache/exp; it need not exist yet."""
+    """Returns the folder named by EXP_CACHE, else ~/.cache/exp; it need not exist yet."""
     return Path(os.environ.get(CACHE_VARIABLE) or "~/.cache/exp").expanduser()
 
 
@@ -23,18 +21,18 @@ def cached_array(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray]
     """Opens a cached array, and makes it first where it is missing.
 
     Two processes that want the same array at once make it once: the second waits for the first. The file appears
-    under its name only when it is complete; nothing is left behind when `fill` raises.
+    under its name only when it is complete; nothing is left behind when ``fill`` raises.
 
     Args:
-        path: the .npy file.
-        shape: the array's shape; a file of another shape or a damaged one is made again.
-        fill: writes all of a zeroed uint8 array of that shape.
+        path: The .npy file.
+        shape: The array's shape; a file of another shape or a damaged one is made again.
+        fill: Writes all of a zeroed uint8 array of that shape.
 
     Returns:
         A read-only uint8 memory map.
 
     Raises:
-        DataError: if the cache cannot be written or read.
+        DataError: The cache cannot be written or read.
     """
     ready = _open(path, shape)
     if ready is not None:

@@ -1,7 +1,5 @@
 """One image file to one uint8 array of a fixed size."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +14,20 @@ _PNG_END = b"IEND\xaeB`\x82"
 
 
 def read_image(path: Path, size: int) -> np.ndarray:
-    """Reads an image, cuts out the centre square and resizes it to `size`.
+    """Reads an image, cuts out the centre square and resizes it to ``size``.
 
     Grey images get three equal channels, transparency is dropped, a camera's rotation note is ignored (as PIL does).
-    Large JPEGs are decoded at a half, a quarter or an eighth where that still covers `size`.
+    Large JPEGs are decoded at a half, a quarter or an eighth where that still covers ``size``.
 
     Args:
-        path: the file.
-        size: side of the result in pixels.
+        path: The file.
+        size: Side of the result in pixels.
 
     Returns:
         uint8 (3, size, size), RGB.
 
     Raises:
-        DataError: if the file cannot be read, or is damaged or truncated.
+        DataError: The file cannot be read, or is damaged or truncated.
     """
     import cv2
 
@@ -46,7 +44,7 @@ def read_grey(path: Path) -> np.ndarray:
         uint8 (H, W).
 
     Raises:
-        DataError: if the file cannot be read, or is damaged or truncated.
+        DataError: The file cannot be read, or is damaged or truncated.
     """
     import cv2
 
@@ -60,7 +58,7 @@ def read_colour(path: Path) -> np.ndarray:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        DataError: if the file cannot be read, or is damaged or truncated.
+        DataError: The file cannot be read, or is damaged or truncated.
     """
     import cv2
 
@@ -68,7 +66,7 @@ def read_colour(path: Path) -> np.ndarray:
 
 
 def _whole(path: Path) -> tuple[bytes, tuple[int, int] | None]:
-    """A file's bytes, checked for being whole, and the height and width of a JPEG."""
+    """Returns a file's bytes, checked for being whole, and the height and width of a JPEG."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -99,7 +97,7 @@ def _decoded(path: Path, data: bytes, flags: int) -> np.ndarray:
 
 
 def _square(image: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (H, W, 3) -> (size, size, 3): the centre square, resized."""
+    """Returns the centre square of an image (H, W, 3), resized to (size, size, 3)."""
     import cv2
 
     height, width = image.shape[:2]
@@ -114,7 +112,7 @@ def _square(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _reduced(short: int, size: int) -> int:
-    """OpenCV's flag for the strongest reduction that leaves the short side at least `size`."""
+    """Returns OpenCV's flag for the strongest reduction that leaves the short side at least ``size``."""
     import cv2
 
     steps = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
@@ -122,7 +120,7 @@ def _reduced(short: int, size: int) -> int:
 
 
 def _jpeg_header(data: bytes) -> tuple[int, int, int] | None:
-    """Height, width and the place of the first scan of a JPEG, or None where its segments are not as usual."""
+    """Returns height, width and the place of the first scan of a JPEG, or None where its segments are not as usual."""
     height = width = 0
     at = len(_JPEG)
     while at + 9 <= len(data) and data[at] == 0xFF:

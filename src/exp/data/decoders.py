@@ -1,7 +1,5 @@
 """Image files decoded in processes of their own, beside the training."""
 
-from __future__ import annotations
-
 import json
 import mmap
 import os
@@ -16,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
+from typing_extensions import Self
 
 from exp.data.files import ImageFiles
 from exp.data.source import DataError, Pixels
@@ -35,8 +34,8 @@ def reader(images: Pixels, workers: int) -> Iterator[Begin]:
     """Reads rows of a set while the caller does something else.
 
     Args:
-        images: the set.
-        workers: processes that decode where the images are files; 0, and any other set, is read in one thread.
+        images: The set.
+        workers: Processes that decode where the images are files; 0, and any other set, is read in one thread.
 
     Yields:
         What starts a reading. Its futures raise DataError where a file is missing or damaged.
@@ -61,11 +60,11 @@ class Decoders:
     """Processes that decode, each with a thread here that hands it work and copies its pixels out.
 
     The processes are fresh interpreters, not forks, so they may be started from a process in which torch has run. They
-    end in `close`, or when this process ends in whatever way.
+    end in ``close``, or when this process ends in whatever way.
 
     Args:
-        workers: how many.
-        size: side of the decoded images.
+        workers: How many.
+        size: Side of the decoded images.
     """
 
     def __init__(self, workers: int, size: int) -> None:
@@ -90,12 +89,12 @@ class Decoders:
     def close(self) -> None:
         """Ends the processes; what has not begun is cancelled."""
         for worker in self._workers:
-            worker.kill()  # it has nothing to save; its thread is told by the end of its answers
+            worker.kill()  # it has nothing to save; its thread sees the end of its answers
         self._threads.shutdown(cancel_futures=True)
         for worker in self._workers:
             worker.close()
 
-    def __enter__(self) -> Decoders:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,7 +150,7 @@ class _Worker:
 
 
 def _shared(size: int) -> int:
-    """File descriptor of memory that goes away with the last process that has it."""
+    """Returns a file descriptor of memory that goes away with the last process that has it."""
     if hasattr(os, "memfd_create"):
         memory = os.memfd_create("exp-decode")
     else:

@@ -1,7 +1,5 @@
 """Images that stay in their files and are decoded whenever they are asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,12 @@ from exp.data.decode import read_image
 
 
 class ImageFiles:
-    """Stands where a set's array of pixels would, uint8 (N, 3, size, size), without holding any.
+    """A set's pixels, uint8 (N, 3, size, size), in place of an array: each image is decoded when it is asked for.
 
     Args:
-        root: folder of the files.
-        names: their names relative to it.
-        size: side to which they are decoded, see `exp.data.decode.read_image`.
+        root: Folder of the files.
+        names: Their names relative to it.
+        size: Side to which they are decoded, see ``exp.data.decode.read_image``.
     """
 
     dtype = np.dtype(np.uint8)
@@ -37,15 +35,15 @@ class ImageFiles:
         return len(self.names)
 
     def __getitem__(self, key: Any) -> Any:
-        """Some of the files by a slice, or the pixels of one, uint8 (3, size, size), by its number.
+        """Returns some of the files by a slice, or the pixels of one, uint8 (3, size, size), by its number.
 
         Raises:
-            DataError: if the file is missing or damaged.
+            DataError: The file is missing or damaged.
         """
         if isinstance(key, slice):
             return ImageFiles(self.root, self.names[key], self.size)
         return read_image(self.path(key), self.size)
 
     def path(self, row: int) -> Path:
-        """A sample's file."""
+        """Returns a sample's file."""
         return self.root / self.names[row]

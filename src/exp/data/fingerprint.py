@@ -1,7 +1,5 @@
 """Short fingerprints of data files, so that a result knows which data it was made from."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
@@ -14,10 +12,10 @@ _CHUNK = 1 << 20
 
 
 def of_files(paths: Iterable[Path]) -> str:
-    """Fingerprint over names and contents of files, in the order given; for small sets.
+    """Returns the fingerprint of names and contents of files, in the order given; for small sets.
 
     Raises:
-        DataError: if a file cannot be read.
+        DataError: A file cannot be read.
     """
     total = hashlib.sha256()
     for path in paths:
@@ -30,7 +28,7 @@ def of_files(paths: Iterable[Path]) -> str:
 
 
 def of_names(entries: Iterable[tuple[str, int]]) -> str:
-    """Fingerprint over (relative name, size in bytes) pairs, in the order given; for sets too large to read.
+    """Returns the fingerprint of (relative name, size in bytes) pairs, in the order given; for sets too large to read.
 
     A file replaced by another of the very same size goes unseen.
     """
@@ -42,7 +40,7 @@ def of_names(entries: Iterable[tuple[str, int]]) -> str:
 
 @lru_cache(maxsize=256)
 def _contents(path: Path, size: int, changed: int) -> bytes:
-    """SHA-256 of one file; size and time of change only serve as the memory's key."""
+    """Returns the SHA-256 of one file; size and time of change only serve as the key under which it is remembered."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

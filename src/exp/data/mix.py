@@ -5,13 +5,12 @@ Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", I
 are drawn for the whole micro-batch over all devices, so one device and many mix the same pairs.
 """
 
-from __future__ import annotations
-
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Pairs:
         partner: int64 (n,), a permutation: place of the sample that each takes a part of.
         share: (n,), the part of itself that each keeps, 0..1; for a box, of its area.
         box: int64 (n, 4), top, bottom, left and right of the box that is the partner's; empty for mixup.
-        cut: whether boxes are pasted (CutMix) instead of all pixels blended (mixup).
+        cut: Whether boxes are pasted (CutMix) instead of all pixels blended (mixup).
     """
 
     partner: Tensor
@@ -30,10 +29,10 @@ class Pairs:
     box: Tensor
     cut: bool
 
-    def part(self, first: int, last: int) -> Pairs:
-        """The rows of some samples; partners keep their places in the micro-batch."""
+    def part(self, first: int, last: int) -> Self:
+        """Returns the rows of some samples; partners keep their places in the micro-batch."""
         rows = slice(first, last)
-        return Pairs(self.partner[rows], self.share[rows], self.box[rows], self.cut)
+        return replace(self, partner=self.partner[rows], share=self.share[rows], box=self.box[rows])
 
 
 class Mix:
@@ -44,17 +43,17 @@ class Mix:
         cutmix: alpha of CutMix's; 0 for none. With both, each batch takes one of them, with equal chance.
 
     Raises:
-        ValueError: if an alpha is negative or both are 0.
+        ValueError: An alpha is negative or both are 0.
     """
 
     def __init__(self, mixup: float, cutmix: float) -> None:
         if min(mixup, cutmix) < 0 or not mixup + cutmix:
-            raise ValueError(f"mixup and cutmix must be at least 0 and not both 0, not {mixup} and {cutmix}")
+            raise ValueError(f"mixup={mixup} and cutmix={cutmix}: have to be at least 0 and not both 0")
         self.mixup = mixup
         self.cutmix = cutmix
 
     def draw(self, n: int, size: tuple[int, int], generator: torch.Generator) -> Pairs:
-        """Pairs for n samples of height and width `size`; one share for all of them, as in both papers' code."""
+        """Draws pairs for n samples of height and width ``size``, one share for all as in both papers' code."""
         cut = bool(self.cutmix) and (not self.mixup or torch.rand(1, generator=generator).item() < 0.5)
         share = _beta(self.cutmix if cut else self.mixup, generator)
         partner = torch.randperm(n, generator=generator)
@@ -71,13 +70,13 @@ class Mix:
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    """A number of Beta(alpha, alpha), from two of Gamma(alpha)."""
-    one, two = torch._standard_gamma(torch.full((2,), float(alpha), dtype=torch.float64), generator).tolist()
-    return one / (one + two) if one + two else 0.5
+    """Returns a number of Beta(alpha, alpha), from two of Gamma(alpha)."""
+    first, second = torch._standard_gamma(torch.full((2,), float(alpha), dtype=torch.float64), generator).tolist()
+    return first / (first + second) if first + second else 0.5
 
 
 def mixed(images: Tensor, others: Tensor, pairs: Pairs) -> Tensor:
-    """Images (n, C, H, W) with a part of `others`, their partners in the same order."""
+    """Returns images (n, C, H, W) with a part of ``others``, their partners in the same order."""
     if not pairs.cut:
         share = pairs.share.to(images)[:, None, None, None]
         return others + share * (images - others)

@@ -1,7 +1,5 @@
 """Validation parts: stratified, and the same for every cell whatever its seed, so that seeds stay paired."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from exp.data.source import DataError
@@ -10,10 +8,10 @@ SPLIT_SEED = 0
 
 
 def check_fraction(value: float, name: str) -> float:
-    """Returns `value` if it is a usable held-out share, 0 (none) up to below 1.
+    """Returns ``value`` if it is a usable held-out share, 0 (none) up to below 1.
 
     Raises:
-        ValueError: otherwise.
+        ValueError: Otherwise.
     """
     if not 0 <= value < 1:
         raise ValueError(f"{name} must be at least 0 and below 1, not {value}")
@@ -21,7 +19,7 @@ def check_fraction(value: float, name: str) -> float:
 
 
 def holdout_rank(labels: np.ndarray) -> np.ndarray:
-    """Place of each sample in a fixed random order of its own class, scaled to (0, 1).
+    """Returns the place of each sample in a fixed random order of its own class, scaled to (0, 1).
 
     A sample is held out at a fraction f exactly if its rank is below f. So the parts of a larger f contain those of a
     smaller one, and a file sorted by rank holds the held-out part of any f as its beginning.
@@ -47,14 +45,14 @@ def hold_out(labels: np.ndarray, fraction: float, name: str) -> tuple[np.ndarray
 
     Args:
         labels: int64 (N,).
-        fraction: share of each class to hold out, rounded to whole samples.
-        name: the data set's name, for messages.
+        fraction: Share of each class to hold out, rounded to whole samples.
+        name: The data set's name, for messages.
 
     Returns:
         Sample numbers kept and held out, each int64 ascending. Nothing is held out at fraction 0.
 
     Raises:
-        DataError: if a class would be left without a sample on either side.
+        DataError: A class would be left without a sample on either side.
     """
     held = holdout_rank(labels) < fraction
     if fraction > 0:

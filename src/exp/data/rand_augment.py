@@ -5,8 +5,6 @@ The fifteen changes and their ranges are those of timm's "increasing" set, with 
 the images that drew a change are taken together. Shears are about the centre, interpolation is bilinear.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 
@@ -19,14 +17,14 @@ _COLUMNS = 8  # of draws a round: kind, value, six of an affine map
 
 
 class RandAugment:
-    """Makes `rounds` random changes of each image, on pixels of 0..255.
+    """Makes ``rounds`` random changes of each image, on pixels of 0..255.
 
     Args:
-        magnitude: mean strength, 0..10.
-        fill: colour that moves in at the edges, 0..255, one number or one a channel.
-        std: deviation of the strength from image to image.
-        rounds: changes an image.
-        probability: of a change being made once it is chosen.
+        magnitude: Mean strength, 0..10.
+        fill: Colour that moves in at the edges, 0..255, one number or one a channel.
+        std: Deviation of the strength from image to image.
+        rounds: Changes an image.
+        probability: Of a change being made once it is chosen.
     """
 
     def __init__(
@@ -39,7 +37,7 @@ class RandAugment:
         self.probability = probability
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """For each round the number of the change (-1 for none), its value and its affine map; (n, 8 rounds)."""
+        """Returns for each round the number of the change (-1 for none), its value and affine map; (n, 8 rounds)."""
         return torch.cat([self._round(n, generator) for _ in range(self.rounds)], dim=1)
 
     def _round(self, n: int, generator: torch.Generator) -> Tensor:
@@ -73,27 +71,28 @@ class RandAugment:
 
 
 def _arguments(name: str, level: Tensor) -> Tensor:
-    """Value and affine map (n, 7) of a change at levels of 0..1, or -1..1 where it has two directions."""
-    found = torch.tensor([0.0, 1, 0, 0, 0, 1, 0]).repeat(len(level), 1)
+    """Returns value and affine map (n, 7) of a change at levels of 0..1, or -1..1 where it has two directions."""
+    arguments = torch.tensor([0.0, 1, 0, 0, 0, 1, 0]).repeat(len(level), 1)
     if name == "rotate":
         angle = level * math.radians(30)
-        found[:, 1], found[:, 2], found[:, 4], found[:, 5] = angle.cos(), angle.sin(), -angle.sin(), angle.cos()
+        cos, sin = angle.cos(), angle.sin()
+        arguments[:, 1], arguments[:, 2], arguments[:, 4], arguments[:, 5] = cos, sin, -sin, cos
     elif name in MOVES:
         place = {"shear_x": 2, "translate_x": 3, "shear_y": 4, "translate_y": 6}[name]
-        found[:, place] = level * (0.3 if name.startswith("shear") else 0.45)
+        arguments[:, place] = level * (0.3 if name.startswith("shear") else 0.45)
     elif name == "posterize":
-        found[:, 0] = 2 ** (4 + (level * 4).floor())  # width of a step of brightness
+        arguments[:, 0] = 2 ** (4 + (level * 4).floor())  # width of a step of brightness
     elif name == "solarize":
-        found[:, 0] = 256 - (level * 256).floor()
+        arguments[:, 0] = 256 - (level * 256).floor()
     elif name == "solarize_add":
-        found[:, 0] = (level * 110).floor()
+        arguments[:, 0] = (level * 110).floor()
     else:
-        found[:, 0] = (1 + 0.9 * level).clamp(min=0.1)
-    return found
+        arguments[:, 0] = (1 + 0.9 * level).clamp(min=0.1)
+    return arguments
 
 
 def _moved(images: Tensor, maps: Tensor, fill: list[float]) -> Tensor:
-    """Images under affine maps (n, 6) from a target place to its source; shifts in units of the image's sides."""
+    """Returns images under affine maps (n, 6) from target to source; shifts in units of the image's sides."""
     height, width = images.shape[-2:]
     y = (torch.arange(height, device=images.device, dtype=torch.float32) - (height - 1) / 2)[None, :, None]
     x = (torch.arange(width, device=images.device, dtype=torch.float32) - (width - 1) / 2)[None, None, :]
@@ -104,7 +103,7 @@ def _moved(images: Tensor, maps: Tensor, fill: list[float]) -> Tensor:
 
 
 def grey(images: Tensor) -> Tensor:
-    """(n, C, H, W) -> (n, 1, H, W), colours weighed as the eye does."""
+    """Returns images (n, C, H, W) in grey, (n, 1, H, W), colours weighed as the eye does."""
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)
     weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
@@ -117,19 +116,19 @@ def _autocontrast(images: Tensor, value: Tensor) -> Tensor:
 
 
 def _equalize(images: Tensor, value: Tensor) -> Tensor:
-    """Each channel by its own histogram, as Pillow does it, in whole numbers."""
+    """Equalises each channel by its own histogram, as Pillow does it, in whole numbers."""
     pixels = images.round().to(torch.int64).flatten(2)
     counts = torch.zeros(*pixels.shape[:2], 256, dtype=torch.int64, device=images.device)
     counts.scatter_add_(2, pixels, torch.ones_like(pixels))
     largest = counts.gather(2, pixels.amax(2, keepdim=True))
     step = (pixels.shape[2] - largest) // 255
     table = (step // 2 + counts.cumsum(2) - counts) // step.clamp(min=1)
-    found = table.clamp_(max=255).gather(2, pixels).view_as(images).to(images)
-    return torch.where(step[..., None] > 0, found, images)
+    equal = table.clamp_(max=255).gather(2, pixels).view_as(images).to(images)
+    return torch.where(step[..., None] > 0, equal, images)
 
 
 def _sharpness(images: Tensor, factor: Tensor) -> Tensor:
-    """Away from (or towards) the mean of the 3x3 neighbours with the middle five times; the rim stays."""
+    """Moves pixels away from (or towards) the mean of the 3x3 neighbours with the middle five times; the rim stays."""
     smooth = images.clone()
     inner = images[:, :, 1:-1, 1:-1]
     smooth[:, :, 1:-1, 1:-1] = (F.avg_pool2d(images, 3, 1) * 9 + 4 * inner) / 13

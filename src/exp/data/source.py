@@ -1,10 +1,8 @@
-"""What a data set is to the rest of `exp`, and how its folder is found.
+"""What a data set is to the rest of ``exp``, and how its folder is found.
 
 Everything here is torch-free: a sweep is planned (sets checked, fingerprinted, classes counted) before any process
 needs torch.
 """
-
-from __future__ import annotations
 
 import os
 from collections.abc import Sequence
@@ -14,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from exp.errors import DataError as DataError
+from exp.options.errors import DataError as DataError
 
 ROOT_VARIABLE = "EXP_DATA"
 
@@ -51,7 +49,7 @@ class Split:
         labels: int64 (N,), class numbers.
 
     Raises:
-        ValueError: where shapes, types or lengths are others.
+        ValueError: Shapes, types or lengths are others.
     """
 
     images: Pixels
@@ -70,12 +68,12 @@ class Split:
 
 
 def unreadable(path: Path | str, error: OSError) -> DataError:
-    """The DataError for a file or folder that the system does not let us read."""
+    """Returns the error for a file or folder that the system does not let us read."""
     return DataError(f"{path}: cannot be read ({error.strerror})")
 
 
 class Source(Protocol):
-    """What each data set class meets. Constructors take keyword-only plain options and touch no file."""
+    """What the reader of a data set has. It is built from its options class, which touches no file."""
 
     @property
     def num_classes(self) -> int:
@@ -93,13 +91,13 @@ class Source(Protocol):
         ...
 
     def check(self) -> str:
-        """Looks at the files, cheaply.
+        """Looks at the files, cheaply, and returns the set's fingerprint.
 
         Returns:
-            The set's fingerprint, 16 hex digits. It depends on the data alone, not on options such as a split.
+            16 hexadecimal digits that depend on the data alone, not on options such as a split.
 
         Raises:
-            DataError: if files are missing or visibly damaged.
+            DataError: Files are missing or visibly damaged.
         """
         ...
 
@@ -110,7 +108,7 @@ class Source(Protocol):
             The parts "train", "val" (absent where no validation part was asked for) and "test".
 
         Raises:
-            DataError: if files are missing or damaged.
+            DataError: Files are missing or damaged.
         """
         ...
 
@@ -119,17 +117,17 @@ def find_root(root: str | None, wanted: Sequence[str], name: str, where_to_get: 
     """Finds the folder of a data set as its publisher lays it out.
 
     Args:
-        root: a folder, or None for the one named by the environment variable EXP_DATA.
-        wanted: what must lie there, as `folder/file` with the publisher's folder in front (`root` may then be that
-            folder, under any name, or its parent), or bare names that must lie in `root` itself.
-        name: the data set's name, for messages.
-        where_to_get: where the set can be had, for messages.
+        root: A folder, or None for the one named by the environment variable EXP_DATA.
+        wanted: What must lie there, as ``folder/file`` with the publisher's folder in front (``root`` may then be that
+            folder, under any name, or its parent), or bare names that must lie in ``root`` itself.
+        name: The data set's name, for messages.
+        where_to_get: Where the set can be had, for messages.
 
     Returns:
         The folder in which the wanted files lie (the publisher's own folder where there is one).
 
     Raises:
-        DataError: if no folder was given, or it lacks a wanted file.
+        DataError: No folder was given, or it lacks a wanted file.
     """
     given = root if root is not None else os.environ.get(ROOT_VARIABLE)
     if not given:
@@ -139,8 +137,8 @@ def find_root(root: str | None, wanted: Sequence[str], name: str, where_to_get: 
         )
     base = Path(given).expanduser()
     if not base.is_dir():
-        said = "data.root" if root is not None else ROOT_VARIABLE
-        raise DataError(f"{name}: {said} is {base}, which is no folder; the set comes from {where_to_get}")
+        given_by = "data.root" if root is not None else ROOT_VARIABLE
+        raise DataError(f"{name}: {given_by} is {base}, which is no folder; the set comes from {where_to_get}")
     folder, _, _ = wanted[0].rpartition("/")
     files = [entry.rpartition("/")[2] for entry in wanted]
     candidates = [base / folder, base] if folder else [base]

@@ -1,11 +1,9 @@
 """Reads the pickles of public data sets without running what they ask for.
 
-A pickle is a program: loading a stranger's file with `pickle.load` can run anything. Here the only names a file may
-call are the few that plain containers and uint8 arrays need, and each stands for an inert object of ours that builds
-the value itself; numpy's own reconstruction is never called.
+A pickle is a program: loading a stranger's file with ``pickle.load`` can run anything. Here the only names a file may
+call are the few that plain containers and uint8 arrays need, and each is answered with an inert object of ours that
+builds the value itself; numpy's own reconstruction is never called.
 """
-
-from __future__ import annotations
 
 import math
 import pickle
@@ -44,13 +42,13 @@ class _Inert:
 
 
 class _NdarrayClass(_Inert):
-    """Stands for the name `numpy.ndarray`, which is only ever passed on to `_reconstruct`."""
+    """In place of the name ``numpy.ndarray``, which is only ever passed on to ``_reconstruct``."""
 
     __slots__ = ()
 
 
 class _Uint8(_Inert):
-    """Stands for a `numpy.dtype` instance; its state (byte order and the like) says nothing for one byte."""
+    """In place of a ``numpy.dtype`` instance; its state (byte order and the like) says nothing for one byte."""
 
     __slots__ = ()
 
@@ -59,7 +57,7 @@ class _Uint8(_Inert):
 
 
 class _DtypeClass(_Inert):
-    """Stands for `numpy.dtype`."""
+    """In place of ``numpy.dtype``."""
 
     __slots__ = ()
 
@@ -70,7 +68,7 @@ class _DtypeClass(_Inert):
 
 
 class _Array:
-    """Stands for an array under construction; becomes a read-only uint8 array."""
+    """In place of an array under construction; becomes a read-only uint8 array."""
 
     __slots__ = ("value",)
 
@@ -88,7 +86,7 @@ class _Array:
 
 
 class _Reconstruct(_Inert):
-    """Stands for `numpy.core.multiarray._reconstruct`."""
+    """In place of ``numpy.core.multiarray._reconstruct``."""
 
     __slots__ = ()
 
@@ -99,7 +97,7 @@ class _Reconstruct(_Inert):
 
 
 class _FromBuffer(_Inert):
-    """Stands for `numpy._core.numeric._frombuffer`, by which numpy writes arrays at protocol 5."""
+    """In place of ``numpy._core.numeric._frombuffer``, by which numpy writes arrays at protocol 5."""
 
     __slots__ = ()
 
@@ -114,7 +112,7 @@ class _FromBuffer(_Inert):
 
 
 class _Encode(_Inert):
-    """Stands for `_codecs.encode`, by which Python 3 writes bytes at protocol 2."""
+    """In place of ``_codecs.encode``, by which Python 3 writes bytes at protocol 2."""
 
     __slots__ = ()
 
@@ -152,20 +150,20 @@ def read_pickle(path: Path) -> dict[str, Any]:
     """Reads a pickled dictionary of plain values and uint8 arrays.
 
     Args:
-        path: the file. Both the publishers' Python 2 pickles and re-made Python 3 ones are read.
+        path: The file. Both the publishers' Python 2 pickles and re-made Python 3 ones are read.
 
     Returns:
         The dictionary, its keys as str. Strings of Python 2 stay bytes; arrays are uint8 and read-only.
 
     Raises:
-        DataError: if the file cannot be read, is damaged or truncated, or asks for anything but plain values; nothing
+        DataError: The file cannot be read, is damaged or truncated, or asks for anything but plain values; nothing
             the file names has been run then.
     """
-    found = _load(path)
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: holds a {type(found).__name__}, not a dictionary; get the publisher's own file")
+    value = _load(path)
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: holds a {type(value).__name__}, not a dictionary; get the publisher's own file")
     try:
-        return {_text(key): value.value if isinstance(value, _Array) else value for key, value in found.items()}
+        return {_text(key): item.value if isinstance(item, _Array) else item for key, item in value.items()}
     except (AttributeError, UnicodeDecodeError):
         raise DataError(f"{path}: damaged (unreadable keys or an unfinished array); get the file again") from None
 
@@ -174,19 +172,19 @@ def read_pickled_array(path: Path) -> np.ndarray:
     """Reads a pickled uint8 array.
 
     Args:
-        path: the file.
+        path: The file.
 
     Returns:
         The array, read-only.
 
     Raises:
-        DataError: as in `read_pickle`, or if the file holds anything but one uint8 array.
+        DataError: As in ``read_pickle``, or if the file holds anything but one uint8 array.
     """
-    found = _load(path)
-    if not isinstance(found, _Array):
-        raise DataError(f"{path}: holds a {type(found).__name__}, not an array; get the publisher's own file")
+    value = _load(path)
+    if not isinstance(value, _Array):
+        raise DataError(f"{path}: holds a {type(value).__name__}, not an array; get the publisher's own file")
     try:
-        return found.value
+        return value.value
     except AttributeError:
         raise DataError(f"{path}: damaged (an unfinished array); get the file again") from None
 

@@ -1,17 +1,17 @@
-"""Everything a confusion matrix tells: accuracy, precision, recall, F1, a class and on average."""
+"""Scores that follow from a confusion matrix: accuracy, precision, recall and F1, by class and on average."""
 
 import torch
 from torch import Tensor
 
 
 def confusion(labels: Tensor, predicted: Tensor, num_classes: int, weights: Tensor | None = None) -> Tensor:
-    """Counts of pairs.
+    """Counts the pairs of label and prediction.
 
     Args:
         labels: int64 (n,).
         predicted: int64 (n,).
         num_classes: C.
-        weights: float64 (n,), how much each pair counts; 1 where not given.
+        weights: float64 (n,), the amount that each pair counts; 1 where not given.
 
     Returns:
         float64 (C, C) on the labels' device: row = label, column = prediction.
@@ -21,7 +21,7 @@ def confusion(labels: Tensor, predicted: Tensor, num_classes: int, weights: Tens
 
 
 def by_class(matrix: Tensor) -> dict[str, Tensor]:
-    """Precision, recall and F1 of each class, 0 where nothing was predicted or nothing was there.
+    """Returns precision, recall and F1 of each class, 0 where it was never predicted or has no samples.
 
     Args:
         matrix: (C, C) counts, row = label.
@@ -39,17 +39,17 @@ def by_class(matrix: Tensor) -> dict[str, Tensor]:
 
 
 def accuracy(matrix: Tensor) -> float:
-    """Share of hits in percent; 0 where nothing was counted."""
+    """Returns the share of hits in percent; 0 for an empty matrix."""
     return 100 * float(matrix.diagonal().sum() / matrix.sum().clamp(min=1))
 
 
 def balanced_accuracy(matrix: Tensor) -> float:
-    """Mean recall in percent of the classes that there are."""
-    there = matrix.sum(1) > 0
-    return 100 * float(by_class(matrix)["recall"][there].mean()) if bool(there.any()) else 0.0
+    """Returns the mean recall in percent over the classes that have samples; 0 for an empty matrix."""
+    present = matrix.sum(1) > 0
+    return 100 * float(by_class(matrix)["recall"][present].mean()) if bool(present.any()) else 0.0
 
 
 def macro_f1(matrix: Tensor) -> float:
-    """Mean F1 in percent of the classes that are there or were predicted."""
+    """Returns the mean F1 in percent over the classes that have samples or were predicted; 0 for an empty matrix."""
     seen = (matrix.sum(1) + matrix.sum(0)) > 0
     return 100 * float(by_class(matrix)["f1"][seen].mean()) if bool(seen.any()) else 0.0

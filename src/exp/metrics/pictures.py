@@ -1,4 +1,4 @@
-"""Pictures of a classifier: its confusion matrix, its curves, the mistakes most worth looking at."""
+"""Pictures of a classifier: its confusion matrix, its accuracy over the epochs, its most confident mistakes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,37 +36,39 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
     _save(figure, path)
 
 
-def draw_curves(path: Path, fit: dict[str, Any]) -> None:
-    """Draws training and validation accuracy over the epochs, with the verdict of `exp.metrics.fitting`.
+def draw_curves(path: Path, curve: Sequence[dict[str, Any]], title: str) -> None:
+    """Draws training and validation accuracy over the epochs.
 
     Args:
         path: The PNG file.
-        fit: What `diagnosis` returned.
+        curve: For each epoch, ``epoch`` (from 0 on), ``train_top1`` and ``val_top1`` in percent, None where not
+            measured.
+        title: Line above the picture.
     """
     figure, axes = _figure(6.4, 4.2)
-    epochs = [point["epoch"] + 1 for point in fit["curve"]]
+    epochs = [point["epoch"] + 1 for point in curve]
     for name, label in (("train_top1", "training, as seen"), ("val_top1", "validation")):
-        values = [np.nan if point[name] is None else point[name] for point in fit["curve"]]
+        values = [np.nan if point[name] is None else point[name] for point in curve]
         axes.plot(epochs, values, marker="o", markersize=3, label=label)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch")
     axes.set_ylabel("accuracy, %")
-    axes.set_title(f"{fit['verdict']}: {fit['why']}", fontsize=8, wrap=True)
+    axes.set_title(title, fontsize=8, wrap=True)
     axes.grid(alpha=0.3)
     axes.legend()
     _save(figure, path)
 
 
 def worst_mistakes(labels: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
-    """The wrong answers given with most confidence over the right one.
+    """Returns the wrong answers whose probability exceeds the right one's by most.
 
     Args:
         labels: int64 (N,).
         probabilities: float (N, C).
-        count: How many at most.
+        count: Most of them.
 
     Returns:
-        Row numbers, the worst first; equally bad ones in their order.
+        int64, row numbers, the worst first; equally bad ones in their order.
     """
     right = probabilities[np.arange(len(labels)), labels]
     margin = probabilities.max(1) - right
@@ -90,7 +92,10 @@ def draw_mistakes(
         labels: int64 (N,).
         probabilities: float (N, C).
         class_names: C names.
-        count: How many at most.
+        count: Most mistakes shown.
+
+    Raises:
+        OSError: The file cannot be written.
     """
     import cv2
 
@@ -101,8 +106,8 @@ def draw_mistakes(
         top, left = place // _ROW * (_TILE + 14) + 4, place % _ROW * _TILE + (_TILE - _FACE) // 2
         face = cv2.resize(np.ascontiguousarray(images[row]), (_FACE, _FACE), interpolation=cv2.INTER_CUBIC)
         sheet[top : top + _FACE, left : left + _FACE] = face
-        said = probabilities[row].argmax()
-        lines = (f"{class_names[labels[row]]} >", f"{class_names[said]} {100 * probabilities[row, said]:.0f}")
+        answer = probabilities[row].argmax()
+        lines = (f"{class_names[labels[row]]} >", f"{class_names[answer]} {100 * probabilities[row, answer]:.0f}")
         for number, text in enumerate(lines):
             spot = (left, top + _FACE + 12 + 12 * number)
             cv2.putText(sheet, text, spot, cv2.FONT_HERSHEY_SIMPLEX, 0.38, 0, 1, cv2.LINE_AA)

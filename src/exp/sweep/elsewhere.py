@@ -1,6 +1,6 @@
 """Cells run by a launcher that is not ours: SLURM, Ray, joblib or whatever Hydra has a plugin for.
 
-The launcher's jobs end in ``exp.job.under_hydra``, so a cell is skipped, locked and gone on with as under our own
+The launcher's jobs end in ``exp.run.foreground.under_hydra``, so a cell is skipped, locked and resumed as under our own
 launcher; what became of it is read from its directory, never from what the launcher says.
 """
 
@@ -15,12 +15,12 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from exp.config import ConfigError
+from exp.cells.terminal import typed_command
+from exp.options.errors import ConfigError
 from exp.sweep.front import check_models, new_console, report
 from exp.sweep.plan import Compose, Planned, plan
 from exp.sweep.pool import Outcome, Pool
 from exp.sweep.screen import Screen
-from exp.terminal import typed_command
 
 OURS_ALONE = ("jobs", "retry", "on_error")
 """Options of ``sweep`` that another launcher has its own words for."""
@@ -48,13 +48,13 @@ def run_elsewhere(
         context: Hydra's.
         task_function: What the launcher's jobs run.
         config: What Hydra composed for the sweep.
-        screen: How the cells are spoken of.
+        screen: How the cells are shown.
 
     Returns:
         Exit code, as of ``exp.sweep.front.sweep``.
 
     Raises:
-        ConfigError: A combination cannot stand, or the launcher cannot run here.
+        ConfigError: A combination is invalid, or the launcher cannot run here.
         DataError: A data set is missing or damaged.
     """
     started = time.monotonic()
@@ -86,7 +86,7 @@ def run_elsewhere(
 
 
 def choice(config: DictConfig) -> str:
-    """What was typed for ``hydra/launcher``."""
+    """Returns what was typed for ``hydra/launcher``."""
     return str(OmegaConf.select(config, "hydra.runtime.choices")["hydra/launcher"])
 
 
@@ -126,29 +126,29 @@ def _refuse(config: DictConfig) -> None:
 
 def _enough_gpus(one: Planned, launcher: DictConfig) -> None:
     """A cell that asks for GPUs by name is not sent where it would see too few."""
-    options = one.resolved.config["trainer"]
+    options = one.resolved.config.trainer
     for option, count in (
         ("gpus_per_node", OmegaConf.select(launcher, "gpus_per_node")),
         ("ray.remote.num_gpus", OmegaConf.select(launcher, "ray.remote.num_gpus")),
     ):
         seen = count * (OmegaConf.select(launcher, "nodes") or 1) if count is not None else None
-        if seen is not None and options["accelerator"] == "gpu" and seen < options["devices"]:
+        if seen is not None and options.accelerator == "gpu" and seen < options.devices:
             raise ConfigError(
-                f"trainer.devices={options['devices']}: hydra.launcher.{option}={count} gives a cell too few GPUs"
+                f"trainer.devices={options.devices}: hydra.launcher.{option}={count} gives a cell too few GPUs"
             )
 
 
 def _settled(one: Planned, launcher: DictConfig) -> list[str]:
     """What this process knows and a job cannot: where cells lie, what runs anew, and how many threads are its own."""
-    state = "done" if one.state == "done" else "failed"
-    said = [f"cells.dir={_quoted(str(one.cell.root))}", f"sweep.force={state if one.anew else 'none'}"]
+    state = "done" if one.state in ("done", "stale") else "failed"
+    settled = [f"cells.dir={_quoted(str(one.cell.root))}", f"sweep.force={state if one.anew else 'none'}"]
     cpus = OmegaConf.select(launcher, "cpus_per_task") or OmegaConf.select(launcher, "ray.remote.num_cpus")
-    options = one.resolved.config["trainer"]
-    if cpus and not options["threads"]:
+    options = one.resolved.config.trainer
+    if cpus and not options.threads:
         tasks = OmegaConf.select(launcher, "tasks_per_node") or 1
-        ranks = 1 if tasks > 1 else options["devices"]
-        said.append(f"trainer.threads={max(1, int(cpus) // ranks)}")
-    return said
+        ranks = 1 if tasks > 1 else options.devices
+        settled.append(f"trainer.threads={max(1, int(cpus) // ranks)}")
+    return settled
 
 
 def _quoted(text: str) -> str:

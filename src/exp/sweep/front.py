@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from exp.config import ConfigError
-from exp.job import EXIT_CODES, disk
+from exp.cells.cell import EXIT_CODES
+from exp.cells.terminal import disk, shown
+from exp.options.errors import ConfigError
 from exp.sweep.plan import Compose, Plan, plan
 from exp.sweep.pool import Outcome, Pool, Slots
 from exp.sweep.screen import Screen
 from exp.sweep.summary import duration
-from exp.sweep.view import View
-from exp.terminal import shown
+from exp.sweep.progress import Progress
 
 
 def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *, invalid: str, command: str) -> int:
@@ -22,15 +22,15 @@ def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *
     Args:
         combinations: Overrides of each cell.
         compose: Composes overrides to a plain configuration.
-        screen: How the cells are spoken of.
-        invalid: ``error`` or ``skip`` for combinations that cannot stand.
+        screen: How the cells are shown.
+        invalid: ``error`` or ``skip`` for combinations of choices that contradict each other.
         command: What the user typed.
 
     Returns:
         Exit code: 0 where all cells are done, 1 where one failed or is unfinished, 130 where the sweep was interrupted.
 
     Raises:
-        ConfigError: A combination cannot stand or a model cannot be built.
+        ConfigError: A combination is invalid or a model cannot be built.
         DataError: A data set is missing or damaged.
     """
     started = time.monotonic()
@@ -47,17 +47,17 @@ def _run(
     planned: Plan, screen: Screen, command: str, invalid: str, console: Console
 ) -> tuple[dict[str, Outcome], bool]:
     todo = planned.todo
-    options = todo[0].resolved.config["sweep"]
-    with View(todo, screen.names(planned.cells), _count(planned, "done"), console) as view:
+    options = todo[0].resolved.config.sweep
+    with Progress(todo, screen.names(planned.cells), _finished(planned), console) as view:
         pool = Pool(command, view.update)
         try:
             check_models(planned, pool, invalid)
-            accelerators = {one.resolved.config["trainer"]["accelerator"] for one in planned.todo}
+            accelerators: set[str] = {one.resolved.config.trainer.accelerator for one in planned.todo}
             outcomes = pool.run(
                 planned.todo,
-                Slots.of_machine(options["jobs"], accelerators),
-                retry=options["retry"],
-                stop_on_error=options["on_error"] == "stop",
+                Slots.of_machine(options.jobs, accelerators),
+                retry=options.retry,
+                stop_on_error=options.on_error == "stop",
             )
             return outcomes, pool.interrupted
         finally:
@@ -105,6 +105,8 @@ def report(
             console.print(
                 f"[cyan]running[/cyan] {called[one.resolved.key]}: in another process, on {status.get('host')}"
             )
+    for line in sorted({one.resolved.narrowed for one in planned.cells if one.resolved.narrowed}):
+        console.print(f"{line} by recipe={planned.cells[0].resolved.config.recipe}", style="dim", markup=False)
     stale = [one for one in planned.cells if one.changed and not one.anew]
     if stale:
         changed = sorted({what for one in stale for what in one.changed})
@@ -139,7 +141,7 @@ def next_step(planned: Plan, failed: bool, command: str) -> str:
         without = " ".join(word for word in command.split(" ") if not word.startswith("seed="))
         return f"Next: one seed shows no difference; {without} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in planned.cells[:2]]
-    return f"Next: python -m exp.diff {' '.join(two)}" if len(two) == 2 else "Next: python -m exp.list"
+    return f"Next: exp diff {' '.join(two)}" if len(two) == 2 else "Next: exp list"
 
 
 def new_console() -> Console:
@@ -148,5 +150,5 @@ def new_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=1000)
 
 
-def _count(planned: Plan, state: str) -> int:
-    return sum(one.state == state and not one.todo for one in planned.cells)
+def _finished(planned: Plan) -> int:
+    return sum(one.state in ("done", "stale") and not one.todo for one in planned.cells)

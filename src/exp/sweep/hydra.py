@@ -9,15 +9,14 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from exp import outcome, srun
-from exp.config import TASKS
-from exp.errors import CellFailed, ConfigError
-from exp.job import EXIT_CODES
+from exp.cells.cell import EXIT_CODES
+from exp.cells.terminal import typed_command
+from exp.options.errors import CellFailed, ConfigError
+from exp.run import exit_code, srun
 from exp.sweep.elsewhere import land_in, run_elsewhere
 from exp.sweep.front import sweep
 from exp.sweep.plan import Compose, explicit_cells, plan
 from exp.sweep.screen import Screen
-from exp.terminal import typed_command
 
 
 def composer(context: HydraContext, config: DictConfig) -> Compose:
@@ -46,8 +45,8 @@ def sweep_arguments(
     arguments: list[str], context: HydraContext, task_function: TaskFunction, config: DictConfig
 ) -> int:
     """Runs a sweep with our launcher or with another."""
-    outcome.code = run_cells(combinations(arguments, config), context, task_function, config, Screen())
-    return outcome.code
+    exit_code.code = run_cells(combinations(arguments, config), context, task_function, config, Screen())
+    return exit_code.code
 
 
 def run_cells(
@@ -83,20 +82,20 @@ def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, 
         For each cell the monitored metric of its best epoch; one that has none raises ``CellFailed`` when asked.
 
     Raises:
-        ConfigError: A cell cannot stand, or the sweeper would look for the worst.
+        ConfigError: A cell is invalid, or the sweeper would look for the worst.
         KeyboardInterrupt: The user or the system asked to stop.
     """
     cells = [list(overrides) for overrides in job_overrides]
     compose = composer(context, config)
     land_in(config, plan(cells, compose).cells[0].cell.root)
-    found = [plan([overrides], compose).cells[0] for overrides in cells]
-    _same_direction(config, {TASKS[one.resolved.task].mode for one in found})
+    planned = [plan([overrides], compose).cells[0] for overrides in cells]
+    _same_direction(config, {one.resolved.config.task.mode for one in planned})
     code = sweep(cells, compose, Screen(), invalid="error", command=typed_command())
-    outcome.code = max(outcome.code, code)
+    exit_code.code = max(exit_code.code, code)
     if code == EXIT_CODES["waiting"]:
         raise KeyboardInterrupt
     returns = []
-    for one in found:
+    for one in planned:
         done = JobReturn(overrides=list(one.resolved.overrides), task_name="exp")
         result, status = one.cell.result(), one.cell.status()
         best = result["best"] if result else None
@@ -107,14 +106,14 @@ def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, 
 
 
 def _why(name: str, status: dict[str, Any], done: bool) -> str:
-    said = "has no best epoch" if done else f"{status['state']}: {status.get('error', '')}"
-    return f"{name} {said}; hydra.sweeper.max_failure_rate=1 goes on without it"
+    reason = "has no best epoch" if done else f"{status['state']}: {status.get('error', '')}"
+    return f"{name} {reason}; hydra.sweeper.max_failure_rate=1 goes on without it"
 
 
 def _same_direction(config: DictConfig, modes: set[str]) -> None:
     """Optuna minimizes unless told otherwise, and most of our tasks monitor something that should grow."""
     direction = OmegaConf.select(config, "hydra.sweeper.direction")
-    said = str(getattr(direction, "name", direction))
-    if said in ("minimize", "maximize") and modes != {said[:3]}:
+    asked = str(getattr(direction, "name", direction))
+    if asked in ("minimize", "maximize") and modes != {asked[:3]}:
         wanted = " and ".join(f"{mode}imize" for mode in sorted(modes))
-        raise ConfigError(f"hydra.sweeper.direction={said}: the metric that this task monitors calls for {wanted}")
+        raise ConfigError(f"hydra.sweeper.direction={asked}: the metric that this task monitors calls for {wanted}")

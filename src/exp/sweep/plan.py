@@ -1,4 +1,4 @@
-"""From a list of override lists to the cells that will run; nothing starts before all of them are checked."""
+"""From overrides to the cells that will run, for sweeps and tables; nothing starts before all of them are checked."""
 
 import copy
 import functools
@@ -8,31 +8,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exp import registry
-from exp.cell import Cell
-from exp.config import ConfigError
-from exp.config.compose import YAML_GROUPS
-from exp.config.options import nearest
-from exp.config.resolve import Resolved, resolve
-from exp.errors import DataError
+from exp.cells.cell import Cell
+from exp.options.compose import YAML_GROUPS
+from exp.options.errors import ConfigError, DataError, nearest
+from exp.options.parts import DataOptions
+from exp.options.resolve import Resolved, resolve
+from exp.run.devices import refuse_missing_devices
 
 Compose = Callable[[list[str]], dict[str, Any]]
 """Composes overrides to a plain configuration."""
 
+STATES = ("done", "stale", "running", "waiting", "failed", "diverged", "missing")
+"""States of a planned cell: stale is done under other code, data or defaults, missing has never been started."""
+
 
 @dataclass
 class Planned:
-    """One cell of a sweep.
+    """One cell and how far it is.
 
     Attributes:
         cell: The cell.
-        state: waiting, running, done, failed or diverged.
-        changed: For a done cell, what has changed since; it is stale if there is anything.
+        overrides: What it was planned from.
+        state: One of ``STATES``.
+        changed: What has changed since a stale cell ran.
         anew: Whether it runs from scratch.
         todo: Whether it runs at all.
     """
 
     cell: Cell
+    overrides: list[str]
     state: str
     changed: list[str] = field(default_factory=list)
     anew: bool = False
@@ -42,6 +46,22 @@ class Planned:
     def resolved(self) -> Resolved:
         """The cell's choices."""
         return self.cell.resolved
+
+    @property
+    def seed(self) -> int:
+        """The cell's seed."""
+        return self.resolved.seed
+
+    @functools.cached_property
+    def result(self) -> dict[str, Any] | None:
+        """The cell's result, None where it has none."""
+        return self.cell.result()
+
+    def decide(self, force: str) -> None:
+        """Decides whether the cell runs, and whether from scratch, by ``sweep.force``."""
+        wanted = {"done": ("done", "stale"), "stale": ("stale",), "failed": ("failed", "diverged"), "none": ()}[force]
+        self.anew = self.state in wanted
+        self.todo = self.anew or self.state in ("missing", "waiting", "failed")
 
 
 @dataclass
@@ -57,55 +77,94 @@ class Plan:
         return [planned for planned in self.cells if planned.todo]
 
 
+class CellPlanner:
+    """Plans cells; composes each combination of choices once.
+
+    Args:
+        compose: Composes overrides to a plain configuration.
+        root: Folder of all cells; the choices' own where not given.
+        stale: Whether to look for changed data, code and defaults of cells that are done.
+    """
+
+    def __init__(self, compose: Compose, root: Path | None = None, *, stale: bool = True) -> None:
+        self._overlay = Overlay(compose)
+        self._root = root
+        self._stale = stale
+
+    def resolved(self, overrides: list[str]) -> Resolved:
+        """Returns the choices that overrides describe.
+
+        Raises:
+            ConfigError: See `resolve`.
+        """
+        return resolve(self._overlay(overrides), overrides)
+
+    def planned(self, resolved: Resolved, overrides: list[str], fingerprint: str | None) -> Planned:
+        """Returns a cell and how far it is.
+
+        Args:
+            resolved: Its choices.
+            overrides: What they were made from.
+            fingerprint: Of the data, None where they are not at hand.
+        """
+        cell = Cell.of(resolved, self._root)
+        state = cell.status()["state"]
+        if state == "waiting" and not (cell.path / "status.json").exists():
+            return Planned(cell, overrides, "missing")
+        changed = cell.stale(fingerprint) if state == "done" and self._stale else []
+        return Planned(cell, overrides, "stale" if changed else state, changed)
+
+
 def plan(combinations: Iterable[list[str]], compose: Compose, *, invalid: str = "error") -> Plan:
-    """Resolves and checks every combination.
+    """Resolves and checks every combination of a sweep.
 
     Args:
         combinations: Overrides of each cell.
         compose: Composes overrides to a plain configuration.
-        invalid: ``error`` stops at a combination that cannot stand, ``skip`` leaves it out and lists it.
+        invalid: ``error`` stops at a combination of choices that contradict each other, ``skip`` leaves it out.
 
     Raises:
-        ConfigError: A combination cannot stand; or none is left.
+        ConfigError: A combination is invalid; or none is left.
         DataError: A data set is missing or damaged.
     """
-    overlay = Overlay(compose)
-    resolved: dict[str, Resolved] = {}
+    planner = CellPlanner(compose)
+    resolved: dict[str, tuple[Resolved, list[str]]] = {}
     skipped = []
     for overrides in combinations:
         try:
-            one = resolve(overlay(overrides), overrides)
+            one = planner.resolved(overrides)
         except ConfigError as error:
             if invalid == "error":
                 raise
             skipped.append((tuple(overrides), str(error)))
             continue
-        resolved.setdefault(one.key, one)
+        resolved.setdefault(one.key, (one, overrides))
     if not resolved:
-        raise ConfigError("no cell of this sweep can stand: " + "; ".join(sorted({why for _, why in skipped})))
+        raise ConfigError("no cell of this sweep is valid: " + "; ".join(sorted({why for _, why in skipped})))
     cells = []
-    for one in resolved.values():
-        fingerprint = _fingerprint(json.dumps(one.config["data"], sort_keys=True))
-        cells.append(_planned(Cell(one), fingerprint, one.config["sweep"]["force"]))
+    for one, overrides in resolved.values():
+        refuse_missing_devices(one.config.trainer)
+        cells.append(planner.planned(one, overrides, fingerprint(one.config.data)))
+        cells[-1].decide(one.config.sweep.force)
     return Plan(cells, skipped)
 
 
-def _planned(cell: Cell, fingerprint: str, force: str) -> Planned:
-    state = cell.status()["state"]
-    planned = Planned(cell, state, cell.stale(fingerprint) if state == "done" else [])
-    planned.anew = (state == "done" and (force == "done" or (force == "stale" and bool(planned.changed)))) or (
-        state in ("failed", "diverged") and force == "failed"
-    )
-    planned.todo = planned.anew or state in ("waiting", "failed")
-    return planned
+_fingerprints: dict[str, str] = {}
 
 
-@functools.cache
-def _fingerprint(data: str) -> str:
-    try:
-        return registry.source(json.loads(data)).check()
-    except ValueError as error:
-        raise DataError(f"data: {error}") from error
+def fingerprint(options: DataOptions) -> str:
+    """Returns the fingerprint of a data set, which is looked at once a process.
+
+    Raises:
+        DataError: The set is missing or damaged.
+    """
+    key = json.dumps([options.name, options.plain()], sort_keys=True)
+    if key not in _fingerprints:
+        try:
+            _fingerprints[key] = options.reader().check()
+        except ValueError as error:
+            raise DataError(f"data: {error}") from error
+    return _fingerprints[key]
 
 
 class Overlay:
@@ -119,7 +178,7 @@ class Overlay:
         self._compose = functools.lru_cache(maxsize=None)(lambda overrides: compose(list(overrides)))
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
-        """The configuration under these overrides."""
+        """Returns the configuration under these overrides."""
         parsed = {override: _parsed(override) for override in overrides}
         config = copy.deepcopy(self._compose(tuple(override for override in overrides if parsed[override] is None)))
         for path, value in filter(None, parsed.values()):
@@ -134,7 +193,7 @@ class Overlay:
 
 @functools.cache
 def _parsed(override: str) -> tuple[tuple[str, ...], Any] | None:
-    """Path and value of an override that sets a plain value; None for one that chooses a group or more."""
+    """Returns path and value of an override that sets a plain value; None for one that chooses a group or more."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import OverrideType, QuotedString
 
@@ -149,7 +208,7 @@ def _parsed(override: str) -> tuple[tuple[str, ...], Any] | None:
 
 
 def explicit_cells(path: str) -> list[list[str]]:
-    """The cells of a YAML file: a list of mappings from what is overridden to its value.
+    """Returns the cells of a YAML file: a list of mappings from what is overridden to its value.
 
     Raises:
         ConfigError: The file is missing or of another form.

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from exp.config import ConfigError
-from exp.machine import cpus, gpus
+from exp.cells.machine import cpus, gpus
+from exp.options.config import GROUPS
+from exp.options.errors import ConfigError
 from exp.sweep.plan import Planned
 
 TICK_SECONDS = 0.25
@@ -103,11 +104,12 @@ class Pool:
         """
         distinct: dict[str, list[Planned]] = {}
         for planned in cells:
-            parts = {part: planned.resolved.config.get(part) for part in ("task", "model", "att", "data")}
+            plain = planned.resolved.config.plain()
+            parts = {part: plain[part] for part in GROUPS}
             distinct.setdefault(json.dumps(parts, sort_keys=True), []).append(planned)
         with tempfile.TemporaryDirectory() as folder:
             reply = os.path.join(folder, "reply")
-            configs = [group[0].resolved.config for group in distinct.values()]
+            configs = [group[0].resolved.config.plain() for group in distinct.values()]
             self._send(op="check", id="check", configs=configs, reply=reply)
             ended: list[dict[str, Any]] = []
             while not ended:
@@ -135,7 +137,7 @@ class Pool:
             while running or (waiting and not self._stopping):
                 while waiting and not self._stopping:
                     planned, tries = waiting[0]
-                    wanted = min(planned.resolved.config["trainer"]["devices"], capacity)
+                    wanted = min(planned.resolved.config.trainer.devices, capacity)
                     taken = slots.take(wanted)
                     if taken is None:
                         break
@@ -179,13 +181,7 @@ class Pool:
         self._send(
             op="run",
             id=one.key,
-            cell={
-                "config": one.config,
-                "identity": one.identity,
-                "key": one.key,
-                "slug": one.slug,
-                "overrides": list(one.overrides),
-            },
+            cell=one.plain(),
             command=self._command,
             threads=threads,
             anew=planned.anew,

@@ -12,14 +12,14 @@ class Screen:
     """A sweep of the command line; a table of the paper has a screen of its own."""
 
     def names(self, cells: Iterable[Planned]) -> dict[str, str]:
-        """Short names of cells by key: what varies among them, and the seed."""
+        """Returns short names of cells by key: what varies among them, and the seed."""
         listed = list(cells)
-        varied = varied_choices([one.resolved.config for one in listed])
-        found = {}
+        varied = varied_choices([one.resolved.config.plain() for one in listed])
+        names = {}
         for one in listed:
-            said = " ".join(label(one.resolved.config, varied)) or one.resolved.slug.rpartition("-s")[0]
-            found[one.resolved.key] = f"{said} s{one.resolved.seed}"
-        return found
+            name = " ".join(label(one.resolved.config.plain(), varied)) or one.resolved.slug.rpartition("-s")[0]
+            names[one.resolved.key] = f"{name} s{one.seed}"
+        return names
 
     def end(self, planned: Plan, console: Console) -> None:
         """Prints what the sweep ends with: a row a combination, seeds averaged."""

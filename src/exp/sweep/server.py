@@ -18,7 +18,7 @@ import sys
 import traceback
 from typing import Any
 
-from exp.ddp import die_with_parent
+from exp.run.ddp import die_with_parent
 
 
 class Server:
@@ -118,22 +118,23 @@ def _signal_group(pid: int, number: int) -> None:
 
 
 def _run(command: dict[str, Any]) -> int:
-    from exp.config.resolve import Resolved
-    from exp.job import EXIT_CODES, run_cell
+    from exp.cells.cell import EXIT_CODES
+    from exp.options.resolve import Resolved
+    from exp.run.job import run_cell
 
-    cell = command["cell"]
-    resolved = Resolved(cell["config"], cell["identity"], cell["key"], cell["slug"], tuple(cell["overrides"]))
+    resolved = Resolved.restored(command["cell"])
     state = run_cell(resolved, command=command["command"], threads=command["threads"], anew=command["anew"])
     return EXIT_CODES[state]
 
 
 def _check(configs: list[dict[str, Any]], reply: str) -> int:
-    from exp.train import cost
+    from exp.options.catalog import restored
+    from exp.tasks.build import cost
 
     errors: list[str | None] = []
     for config in configs:
         try:
-            cost(config)
+            cost(restored(config))
             errors.append(None)
         except Exception as error:
             errors.append(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
@@ -150,10 +151,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    import exp.train
+    import exp.run.train
 
     torch.set_num_threads(1)
-    del exp.train, torch
+    del exp.run.train, torch
     Server(events).serve()
 
 

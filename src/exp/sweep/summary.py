@@ -6,8 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from exp.cell import Cell
-from exp.config import TASKS
+from exp.cells.cell import Cell
 from exp.sweep.plan import Planned
 
 COST_COLUMNS = {"params": "params", "macs": "MACs", "train_seconds": "time"}
@@ -23,10 +22,10 @@ def summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], s
     Returns:
         Rows named by what varies (seeds excepted), one column a test metric, then parameters, MACs and time.
     """
-    varied = varied_choices([planned.resolved.config for planned in cells])
+    varied = varied_choices([planned.resolved.config.plain() for planned in cells])
     rows: dict[tuple[str, ...], list[Cell]] = {}
     for planned in cells:
-        rows.setdefault(label(planned.resolved.config, varied), []).append(planned.cell)
+        rows.setdefault(label(planned.resolved.config.plain(), varied), []).append(planned.cell)
     results = {name: [result for cell in group if (result := cell.result())] for name, group in rows.items()}
     metrics = list(dict.fromkeys(metric for planned in cells for metric in _shown(planned)))
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
@@ -50,7 +49,7 @@ def summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], s
 
 def _shown(planned: Planned) -> list[str]:
     result = planned.cell.result()
-    return list(TASKS[planned.resolved.config["task"]["name"]].shown(result["test"])) if result else []
+    return list(planned.resolved.config.task.shown(result["test"])) if result else []
 
 
 def varied_choices(configs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from hydra.errors import HydraException
 
-from exp.cell import read_json, write_json
-from exp.config import __file__ as schema_file
-from exp.config.compose import composed, conf_dir, in_one_line
-from exp.errors import ConfigError
+from exp.cells.files import read_json, write_json
+from exp.cells.provenance import PACKAGE
+from exp.options.compose import composed, conf_dir, in_one_line
+from exp.options.errors import ConfigError
 from exp.sweep.plan import Compose
 
 FILE = ".composed.json"
@@ -30,7 +30,9 @@ class Composer:
     def __init__(self, root: Path, compose: Compose = composed) -> None:
         self._compose = compose
         self._path = root / FILE
-        self._now = _state_of([*conf_dir().rglob("*.yaml"), *Path(schema_file).parent.glob("*.py")])
+        self._now = _state_of(
+            [*conf_dir().rglob("*.yaml"), *PACKAGE.glob("options/*.py"), *PACKAGE.glob("**/options.py")]
+        )
         kept = read_json(self._path) or {}
         self._known: dict[str, dict[str, Any]] = kept.get("composed", {}) if kept.get("state") == self._now else {}
         self._fresh = False

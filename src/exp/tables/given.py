@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from exp.config import GROUPS, SECTIONS
-from exp.config.options import fields
-from exp.errors import ConfigError
+from exp.options.catalog import GROUPS, SECTIONS
+from exp.options.errors import ConfigError
+from exp.options.fields import fields
 from exp.tables.spec import Table, spelt
 
 PASSED_ON = ("hydra/", "hydra.", "sweep.")
@@ -47,27 +47,27 @@ class Given:
             raise ConfigError(f"{asked}: no row of table {table.name} is left; {there}")
         return left
 
-    def telling(self) -> list[str]:
-        """The overrides that change a number, in a fixed order, seeds last; names a variant of a table."""
-        options = telling(f"{key}={value}" for key, value in sorted(self.options.items()))
+    def variant(self) -> list[str]:
+        """Returns the overrides that change a number, in a fixed order, seeds last; they name a variant of a table."""
+        options = changing(f"{key}={value}" for key, value in sorted(self.options.items()))
         return options + ([f"seed={','.join(map(str, self.seeds))}"] if self.seeds is not None else [])
 
 
-def telling(overrides: Iterable[str]) -> list[str]:
-    """Those of the overrides that change a number."""
+def changing(overrides: Iterable[str]) -> list[str]:
+    """Returns those of the overrides that can change a result; folders and numbers of workers cannot."""
     return [override for override in overrides if not _incidental(override.partition("=")[0])]
 
 
 def _incidental(key: str) -> bool:
-    """Whether an option, or every option of a section, stands outside a cell's identity."""
+    """Whether an option, or every option of a section, is left out of a cell's identity."""
     if key.startswith(PASSED_ON):
         return True
     part, _, name = key.partition(".")
     declared = [fields(schema) for schema in ([SECTIONS[part]] if part in SECTIONS else GROUPS.get(part, {}).values())]
-    found = [
+    named = [
         field for one in declared for field in one.values() if field.name == name or (not name and part in SECTIONS)
     ]
-    return bool(found) and not any(field.metadata.get("identity", True) for field in found)
+    return bool(named) and not any(field.metadata.get("identity", True) for field in named)
 
 
 def sort(table: Table, overrides: Iterable[str]) -> Given:

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from exp.config import GROUPS
-from exp.config.resolve import Resolved
-
-SURROGATES = ("digits", "walkers", "roads", "faces", "where")
-"""Data sets that stand in for real ones."""
+from exp.options.config import GROUPS, SECTIONS, Config
+from exp.options.fields import fields
+from exp.options.resolve import Resolved
 
 HARMLESS = ("devices", "accumulate", "channels_last", "compile", "precision", "sync_batchnorm")
 """Trainer options that change how fast a number is reached, not which one is meant."""
@@ -15,7 +13,7 @@ HARMLESS = ("devices", "accumulate", "channels_last", "compile", "precision", "s
 
 @dataclass(frozen=True)
 class Label:
-    """What has to be said beside a reproduced number.
+    """What a reader has to know beside a reproduced number.
 
     Attributes:
         text: The differences, empty where there is none.
@@ -37,50 +35,38 @@ def label(cell: Resolved, published: Resolved, data: str = "") -> Label:
         data: Data set that the published numbers are of, where it is not the table's own.
     """
     config, source = cell.config, published.config
-    words, comparable = [], True
-    if config["recipe"] != source["recipe"]:
-        words.append(f"recipe={config['recipe']}")
-    wanted = data or source["data"]["name"]
-    if config["data"]["name"] != wanted:
-        kind = "surrogate data, " if surrogate(config["data"]["name"]) else ""
-        words.append(f"{kind}{config['data']['name']} in place of {wanted}")
+    words = []
+    if config.recipe != source.recipe:
+        words.append(f"recipe={config.recipe}")
+    wanted = data or source.data.name
+    if config.data.name != wanted:
+        kind = "surrogate data, " if config.data.surrogate else ""
+        words.append(f"{kind}{config.data.name} in place of {wanted}")
     for part in ("model", "att"):
-        if config.get(part, {}).get("name") != source.get(part, {}).get("name"):
-            words.append(f"{part} {_name(config, part)} in place of {_name(source, part)}")
-    epochs, budget = config["trainer"]["max_epochs"], source["trainer"]["max_epochs"]
+        ours, theirs = getattr(config, part).name, getattr(source, part).name
+        if ours != theirs:
+            words.append(f"{part} {ours} in place of {theirs}")
+    if cell.narrowed and cell.narrowed != published.narrowed:
+        words.append(cell.narrowed)
+    epochs, budget = config.trainer.max_epochs, source.trainer.max_epochs
     if epochs != budget:
         words.append(f"{epochs} {'epoch' if epochs == 1 else 'epochs'} in place of {budget}")
     comparable = not words
-    other = _other(config, source, named={"data.name", "model.name", "att.name", "trainer.max_epochs"})
-    same_parts = all(_name(config, part) == _name(source, part) for part in ("data", "model", "att"))
-    if same_parts and config["recipe"] == source["recipe"]:
+    other = _other(config, source, named={"trainer.max_epochs"})
+    same_parts = all(getattr(config, part).name == getattr(source, part).name for part in ("data", "model", "att"))
+    if same_parts and config.recipe == source.recipe:
         words += [f"{key}={value}" for key, value in other.items()]
         comparable = comparable and all(key.removeprefix("trainer.") in HARMLESS for key in other)
-    return Label("; ".join(words), comparable, config["data"]["name"] == wanted)
+    return Label("; ".join(words), comparable, config.data.name == wanted)
 
 
-def surrogate(data: str) -> bool:
-    """Whether a data set stands in for a real one."""
-    return data in SURROGATES
-
-
-def _name(config: dict[str, Any], part: str) -> str:
-    return str(config.get(part, {}).get("name", "none"))
-
-
-def _other(config: dict[str, Any], source: dict[str, Any], named: set[str]) -> dict[str, Any]:
-    """Options of the identity that differ beside those already named."""
-    from exp.config import SECTIONS
-    from exp.config.options import fields
-
-    found = {}
-    for part, values in config.items():
-        if not isinstance(values, dict):
-            continue
-        schema = GROUPS[part].get(values["name"]) if part in GROUPS else SECTIONS.get(part)
-        for key, value in values.items():
-            known = fields(schema).get(key) if schema else None
-            told = known is None or known.metadata.get("identity", True)
-            if told and f"{part}.{key}" not in named and source.get(part, {}).get(key, value) != value:
-                found[f"{part}.{key}"] = value
-    return found
+def _other(config: Config, source: Config, named: set[str]) -> dict[str, Any]:
+    """Returns the options of the identity that differ, beside those already named."""
+    differing = {}
+    for part in (*GROUPS, *SECTIONS):
+        options, theirs = getattr(config, part), getattr(source, part).plain()
+        for key, value in options.plain().items():
+            counts = fields(type(options))[key].metadata.get("identity", True)
+            if counts and f"{part}.{key}" not in named and theirs.get(key, value) != value:
+                differing[f"{part}.{key}"] = value
+    return differing

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from exp.track.metrics import read_metrics
+from exp.cells.metrics_file import read_metrics
 
 EVALUATION = ("val", "test")
 

@@ -1,7 +1,6 @@
-"""From a table and a command line to cells: which there are, how far each is, what stands in the way."""
+"""From a table and a command line to cells: which there are, how far each is, and why some cannot run."""
 
-import functools
-import json
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,42 +8,20 @@ from typing import Any
 
 from hydra.errors import HydraException
 
-from exp import registry
-from exp.cell import Cell
-from exp.config.compose import composed, in_one_line
-from exp.config.resolve import Resolved, resolve
-from exp.errors import ConfigError, DataError
-from exp.sweep.plan import Compose, Overlay
+from exp.options.compose import composed, in_one_line
+from exp.options.config import Config
+from exp.options.errors import ConfigError, DataError
+from exp.options.resolve import Resolved
+from exp.sweep.plan import CellPlanner, Compose, Planned, fingerprint
 from exp.tables import given as command_line
-from exp.tables.choices import Chosen, Undecided, choose
+from exp.tables.choices import Chosen, Undecided, kept
 from exp.tables.composing import Composer
 from exp.tables.given import Given
 from exp.tables.labels import Label, label
-from exp.tables.spec import Row, Table, load, spelt
-
-STATES = ("done", "stale", "running", "waiting", "failed", "diverged", "missing")
-
-
-@dataclass
-class TableCell:
-    """One seed of a row.
-
-    Attributes:
-        overrides: What the sweeper is given.
-        state: done, stale, running, waiting, failed, diverged or missing.
-        changed: What has changed since a stale cell ran.
-    """
-
-    seed: int
-    overrides: list[str]
-    cell: Cell
-    state: str = "missing"
-    changed: list[str] = field(default_factory=list)
-
-    @functools.cached_property
-    def result(self) -> dict[str, Any] | None:
-        """The cell's result."""
-        return self.cell.result()
+from exp.tables.measure import validation
+from exp.tables.reading import load
+from exp.tables.spec import Choice, Row, Table, spelt
+from exp.tables.statistics import mean_sd
 
 
 @dataclass
@@ -59,7 +36,7 @@ class PlannedRow:
     """
 
     row: Row
-    cells: list[TableCell] = field(default_factory=list)
+    cells: list[Planned] = field(default_factory=list)
     problem: str = ""
     waits: bool = False
     label: Label = field(default_factory=Label)
@@ -84,7 +61,7 @@ class TablePlan:
         rows: Rows that the command line keeps.
         left_out: Rows it does not.
         chosen: Choices taken over, by name.
-        said: What a reader has to know: rows filtered, choices made.
+        notes: What a reader has to know: rows filtered, choices made.
     """
 
     table: Table
@@ -95,11 +72,11 @@ class TablePlan:
     rows: list[PlannedRow]
     left_out: list[str]
     chosen: dict[str, Chosen]
-    said: list[str]
+    notes: list[str]
 
     @property
-    def cells(self) -> list[TableCell]:
-        """All cells, a cell that stands in two rows once."""
+    def cells(self) -> list[Planned]:
+        """All cells, a cell that is in two rows once."""
         return list({one.cell.resolved.key: one for row in self.rows for one in row.cells}.values())
 
     @property
@@ -127,7 +104,7 @@ class TablePlan:
     @property
     def variant(self) -> str:
         """The overrides that tell this run of the table from others."""
-        return " ".join(self.given.telling())
+        return " ".join(self.given.variant())
 
 
 class Planner:
@@ -141,9 +118,8 @@ class Planner:
 
     def __init__(self, root: Path, *, stale: bool = True, compose: Compose = composed) -> None:
         self.root = root
-        self._stale = stale
         self._composer = Composer(root, compose)
-        self._overlay = Overlay(self._composer)
+        self._cells = CellPlanner(self._composer, root, stale=stale)
 
     def plan(self, name: str, overrides: Iterable[str] = ()) -> TablePlan:
         """Plans a table.
@@ -157,34 +133,28 @@ class Planner:
         """
         table, overrides = load(name), list(overrides)
         given = command_line.sort(table, overrides)
-        kept = given.kept(table)
+        names = given.kept(table)
         seeds = given.seeds if given.seeds is not None else table.seeds
-        said = [
-            f"{key}={','.join(wanted)}: {len(kept)} of {len(table.rows)} rows" for key, wanted in given.rows.items()
+        notes = [
+            f"{key}={','.join(wanted)}: {len(names)} of {len(table.rows)} rows" for key, wanted in given.rows.items()
         ]
         chosen: dict[str, Chosen] = {}
         undecided: dict[str, str] = {}
         for key in table.choices:
             try:
-                chosen[key] = choose(self, table, key, given, seeds)
-                said.append(str(chosen[key]))
+                chosen[key] = self._choose(table, key, given, seeds)
+                notes.append(str(chosen[key]))
             except Undecided as waiting:
                 undecided[key] = str(waiting)
-        rows = [self._row(table, table.rows[one], given, seeds, chosen, undecided) for one in kept]
+        rows = [self._row(table, table.rows[one], given, seeds, chosen, undecided) for one in names]
         errors = [row.problem for row in rows if row.problem]
         if len(errors) == len(rows) and not undecided:
-            alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in kept]
+            alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in names]
             if any(isinstance(one, Resolved) for one in alone):
                 raise ConfigError(errors[0])
         self._composer.keep()
-        left_out = [one for one in table.rows if one not in kept]
-        return TablePlan(table, overrides, given, self.root, seeds, rows, left_out, chosen, said)
-
-    def row_of(
-        self, table: Table, row: str, given: Given, seeds: tuple[int, ...], chosen: dict[str, Chosen]
-    ) -> PlannedRow:
-        """One row, for a choice that depends on it."""
-        return self._row(table, table.rows[row], given, seeds, chosen, {})
+        left_out = [one for one in table.rows if one not in names]
+        return TablePlan(table, overrides, given, self.root, seeds, rows, left_out, chosen, notes)
 
     def _row(
         self,
@@ -210,29 +180,74 @@ class Planner:
             resolved = self._resolved(overrides)
             if isinstance(resolved, ConfigError):
                 return PlannedRow(row, problem=str(resolved))
-            cell = Cell(resolved, self.root)
-            state, changed = self._state(cell)
-            cells.append(TableCell(seed, overrides, cell, state, changed))
+            cells.append(self._cells.planned(resolved, overrides, _fingerprint(resolved.config)))
         published = self._resolved([*_own(table, row, chosen), f"seed={seeds[0]}"])
-        told = label(cells[0].cell.resolved, published, table.data) if isinstance(published, Resolved) else Label()
-        return PlannedRow(row, cells, label=told)
+        if not isinstance(published, Resolved):
+            return PlannedRow(row, cells)
+        return PlannedRow(row, cells, label=label(cells[0].resolved, published, table.data))
 
     def _resolved(self, overrides: list[str]) -> Resolved | ConfigError:
         try:
-            return resolve(self._overlay(overrides), overrides)
+            return self._cells.resolved(overrides)
         except ConfigError as error:
             return error
         except HydraException as error:
             return ConfigError(in_one_line(error))
 
-    def _state(self, cell: Cell) -> tuple[str, list[str]]:
-        state = cell.status()["state"]
-        if state == "waiting" and not (cell.path / "status.json").exists():
-            return "missing", []
-        if state != "done" or not self._stale:
-            return state, []
-        changed = cell.stale(_fingerprint(json.dumps(cell.resolved.config["data"], sort_keys=True)))
-        return ("stale" if changed else "done"), changed
+    def _choose(self, table: Table, name: str, given: Given, seeds: tuple[int, ...]) -> Chosen:
+        """Returns the value of a choice: the one kept, else the best by mean validation metric, the first of equals.
+
+        Raises:
+            Undecided: Rows it depends on are missing.
+        """
+        before = kept(self.root, table.name, name, given)
+        try:
+            made = self._best(table, name, table.choices[name], given, seeds)
+        except Undecided:
+            if before is None:
+                raise
+            made = None
+        if before is None:
+            assert made is not None
+            return made
+        return Chosen(name, before["value"], before["table"], before["scores"], True, made.value if made else "")
+
+    def _best(self, table: Table, name: str, choice: Choice, given: Given, seeds: tuple[int, ...]) -> Chosen:
+        if choice.table:
+            plan = self.plan(choice.table, inherited(load(choice.table), table, given, seeds))
+            rows = {spelt(row.row.overrides[choice.axis]): row for row in plan.rows}
+            where = choice.table
+        else:
+            first = {key: self._choose(table, key, given, seeds) for key, one in table.choices.items() if one.table}
+            everything = dataclasses.replace(given, rows={})
+            rows = {
+                value: self._row(table, table.rows[row], everything, seeds, first, {})
+                for value, row in choice.among.items()
+            }
+            where = table.name
+        scores = {value: _score(row, where) for value, row in rows.items() if not row.problem}
+        if not scores:
+            raise Undecided(next(iter(rows.values())).problem)
+        best = max(scores.values())
+        return Chosen(name, next(value for value, score in scores.items() if score == best), where, scores)
+
+
+def inherited(upstream: Table, table: Table, given: Given, seeds: tuple[int, ...]) -> list[str]:
+    """Returns the command line of the table that a choice depends on: the same but for what either varies."""
+    skip = {*table.varied, *upstream.varied}
+    options = [f"{key}={value}" for key, value in given.options.items() if key not in skip]
+    return [*options, f"seed={','.join(map(str, seeds))}"]
+
+
+def _score(row: PlannedRow, where: str) -> float:
+    """Returns the mean validation metric over the seeds, more is better; a row all of whose runs failed comes last."""
+    if row.count("done", "stale", "failed", "diverged") < len(row.cells):
+        raise Undecided(f"waits for the results of table {where}")
+    values = [value for _, result in row.results.values() if (value := validation(result)) is not None]
+    if not values:
+        return float("-inf")
+    sign = 1 if row.cells[0].resolved.config.task.mode == "max" else -1
+    return sign * mean_sd(values)[0]
 
 
 def _options(table: Table, row: Row) -> dict[str, Any]:
@@ -254,10 +269,9 @@ def _filled(options: dict[str, Any], chosen: dict[str, Chosen]) -> dict[str, str
     return filled
 
 
-@functools.cache
-def _fingerprint(data: str) -> str | None:
-    """What the data are now, None where they are not at hand."""
+def _fingerprint(config: Config) -> str | None:
+    """Returns what the data are now, None where they are not at hand."""
     try:
-        return registry.source(json.loads(data)).check()
+        return fingerprint(config.data)
     except (DataError, ConfigError):
         return None

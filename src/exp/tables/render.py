@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from exp.tables import words
 from exp.tables.compare import Comparison, Entry
+from exp.tables.plan import PlannedRow
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -36,6 +38,13 @@ MARKS = {
     "undecided": "?",
     "not enough seeds": "?",
 }
+
+LETTERS = 78
+"""Letters that fit on a line of LaTeX's article, set in \\small."""
+LINES = 36
+"""Lines of a table that fit on its page below the caption."""
+SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
+"""Scales what follows down to the line where it is wider."""
 
 
 def markdown(comparison: Comparison) -> str:
@@ -67,40 +76,100 @@ def _pipes(headings: tuple[str, ...], rows: list[Any]) -> list[str]:
 
 
 def latex(comparison: Comparison) -> str:
-    """A document that compiles as it is; the table inside needs booktabs alone."""
-    plan = comparison.plan
-    columns = list(plan.table.columns)
-    pairs = [column for column in columns if any(e.published for e in _column(comparison, column))]
-    spec, top, below, rules, at = "l", [""], ["row"], [], 2
-    for column in columns:
-        width = 2 if column in pairs else 1
-        spec += "r" * width
-        unit = plan.table.columns[column].unit
-        heading = escape(f"{column} ({unit})" if unit else column)
-        top.append(rf"\multicolumn{{{width}}}{{c}}{{{heading}}}")
-        below += ["reproduced", "published"][:width]
-        rules.append(rf"\cmidrule(lr){{{at}-{at + width - 1}}}")
-        at += width
-    body = []
-    for row in plan.rows:
-        cells = [escape(row.row.name)]
-        for column in columns:
-            entry = comparison.entry(row.row.name, column)
-            cells.append(_marked(entry))
-            if column in pairs:
-                cells.append(escape(words.published(entry)) or "--")
-        body.append(" & ".join(cells) + r" \\")
+    """Returns a document that compiles as it is; the tables inside need booktabs and graphicx.
+
+    Columns that do not fit beside each other go below, under the rows' names again, and what does not fit on a page
+    goes to a further table of the same number. What is still too wide for the line, such as one column of a two-column
+    paper, is scaled down to it.
+    """
+    rows = comparison.plan.rows
+    parts = [
+        _tabular(comparison, rows[start : start + LINES], columns)
+        for start in range(0, len(rows), LINES)
+        for columns in _blocks(comparison)
+    ]
+    together = max(1, LINES // (len(rows) + 5))  # five lines of headings and rules
     return "\n".join(
         [
             r"\documentclass{article}",
             r"\usepackage[T1]{fontenc}",
             r"\usepackage{booktabs}",
+            r"\usepackage{graphicx}",
             r"\begin{document}",
+            *(_float(comparison, parts[at : at + together], at > 0) for at in range(0, len(parts), together)),
+            r"\end{document}",
+            "",
+        ]
+    )
+
+
+def _float(comparison: Comparison, parts: list[str], continued: bool) -> str:
+    """Returns a table environment around some of the tabulars."""
+    if continued:
+        caption = [r"\addtocounter{table}{-1}", r"\caption{(continued)}"]
+    else:
+        label = comparison.plan.table.name.replace("_", "-")
+        caption = [rf"\caption{{{_caption(comparison)}}}", rf"\label{{tab:{label}}}"]
+    return "\n".join(
+        [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_caption(comparison)}}}",
-            rf"\label{{tab:{plan.table.name.replace('_', '-')}}}",
-            rf"\begin{{tabular}}{{{spec}}}",
+            r"\setlength{\belowcaptionskip}{6pt}",
+            *caption,
+            r"\small",
+            r"\setlength{\tabcolsep}{4pt}",
+            "\n\n\\medskip\n".join(parts),
+            r"\end{table}",
+        ]
+    )
+
+
+def _blocks(comparison: Comparison) -> list[list[str]]:
+    """Returns the columns in blocks that fit on a line each."""
+    names = max(len(row.row.name) for row in comparison.plan.rows)
+    blocks: list[list[str]] = []
+    used = 0
+    for column in comparison.plan.table.columns:
+        width = _letters(comparison, column)
+        if not blocks or used + width > LETTERS:
+            blocks.append([])
+            used = names
+        blocks[-1].append(column)
+        used += width
+    return blocks
+
+
+def _letters(comparison: Comparison, column: str) -> int:
+    """Returns how many letters wide a column is, the published numbers beside it and gaps of two letters included."""
+    entries = _column(comparison, column)
+    below = 2 + max(len("reproduced"), *(len(words.mean_sd(entry)) + 2 * (entry.mean is not None) for entry in entries))
+    if _paired(comparison, column):
+        below += 2 + max(len("published"), *(len(words.published(entry)) for entry in entries))
+    return max(2 + len(_heading(comparison, column)), below)
+
+
+def _tabular(comparison: Comparison, rows: Sequence[PlannedRow], columns: list[str]) -> str:
+    """Returns some of the rows under some of the columns."""
+    spec, top, below, rules, at = "l", [""], ["row"], [], 2
+    for column in columns:
+        width = 2 if _paired(comparison, column) else 1
+        spec += "r" * width
+        top.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(_heading(comparison, column))}}}")
+        below += ["reproduced", "published"][:width]
+        rules.append(rf"\cmidrule(lr){{{at}-{at + width - 1}}}")
+        at += width
+    body = []
+    for row in rows:
+        cells = [escape(row.row.name)]
+        for column in columns:
+            entry = comparison.entry(row.row.name, column)
+            cells.append(_marked(entry))
+            if _paired(comparison, column):
+                cells.append(escape(words.published(entry)) or "--")
+        body.append(" & ".join(cells) + r" \\")
+    return "\n".join(
+        [
+            rf"{SHRINK}{{\begin{{tabular}}{{{spec}}}",
             r"\toprule",
             " & ".join(top) + r" \\",
             " ".join(rules),
@@ -108,12 +177,19 @@ def latex(comparison: Comparison) -> str:
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            r"\end{document}",
-            "",
+            r"\end{tabular}}",
         ]
     )
+
+
+def _heading(comparison: Comparison, column: str) -> str:
+    unit = comparison.plan.table.columns[column].unit
+    return f"{column} ({unit})" if unit else column
+
+
+def _paired(comparison: Comparison, column: str) -> bool:
+    """Returns whether a column has published numbers beside it."""
+    return any(entry.published for entry in _column(comparison, column))
 
 
 def _column(comparison: Comparison, column: str) -> list[Entry]:
@@ -121,9 +197,9 @@ def _column(comparison: Comparison, column: str) -> list[Entry]:
 
 
 def _marked(entry: Entry) -> str:
+    """Returns the reproduced number with the verdict's mark, in a box so that numbers without one stay aligned."""
     text = escape(words.mean_sd(entry))
-    mark = MARKS.get(entry.verdict)
-    return f"{text}~{mark}" if mark else text
+    return text if entry.mean is None else rf"{text} \makebox[1em]{{{MARKS.get(entry.verdict, '')}}}"
 
 
 def _caption(comparison: Comparison) -> str:
@@ -193,7 +269,7 @@ def as_json(comparison: Comparison) -> str:
         {
             "table": plan.table.name,
             "title": plan.table.title,
-            "overrides": plan.given.telling(),
+            "overrides": plan.given.variant(),
             "label": words.label(plan) or None,
             "seeds": list(plan.seeds),
             "rows": records(comparison),

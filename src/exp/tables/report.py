@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from exp.provenance import PACKAGE, git_state
+from exp.cells.provenance import PACKAGE, git_state
+from exp.sweep.plan import Planned
 from exp.tables import words
 from exp.tables.compare import Comparison, Entry, verdicts
 from exp.tables.figures import Figure, figures
-from exp.tables.plan import PlannedRow, TableCell
+from exp.tables.plan import PlannedRow
 from exp.tables.svg import colour, draw
 
 FILE = "report.html"
@@ -237,7 +238,7 @@ def _notes(comparison: Comparison) -> str:
     return f"<h3>Notes and doubts</h3><ul>{listed}</ul>" if listed else ""
 
 
-def _listed(comparison: Comparison) -> list[tuple[PlannedRow, TableCell]]:
+def _listed(comparison: Comparison) -> list[tuple[PlannedRow, Planned]]:
     return [(row, one) for row in comparison.plan.rows for one in row.cells]
 
 

@@ -7,16 +7,16 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from rich.console import Console
 
-from exp import outcome
-from exp.errors import ConfigError
+from exp.options.errors import ConfigError
+from exp.run import exit_code
 from exp.sweep.hydra import composer, run_cells
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.screen import Screen
 from exp.tables import choices
 from exp.tables.compare import Comparison, compare
 from exp.tables.given import root_of
-from exp.tables.plan import Planner, TablePlan
-from exp.tables.spec import load
+from exp.tables.plan import Planner, TablePlan, inherited
+from exp.tables.reading import load
 from exp.tables.terminal import print_table
 
 Sweep = Callable[[list[list[str]], Screen], int]
@@ -27,7 +27,7 @@ class TableScreen(Screen):
     """Calls cells by the table's rows and ends with the table.
 
     Args:
-        plan: The table as it stood before the sweep.
+        plan: The table as it was before the sweep.
         planner: Plans it again at the end.
     """
 
@@ -67,13 +67,13 @@ def run_tables(
         return run_cells(cells, context, task_function, config, screen)
 
     planner = Planner(root_of(overrides), compose=composer(context, config))
-    outcome.code = 0
+    exit_code.code = 0
     for name in tables.split(","):
         code = run_with_needs(name, overrides, planner, sweep)
-        outcome.code = max(outcome.code, code)
+        exit_code.code = max(exit_code.code, code)
         if code == 130:
             break
-    return outcome.code
+    return exit_code.code
 
 
 def run_with_needs(name: str, overrides: list[str], planner: Planner, sweep: Sweep) -> int:
@@ -82,9 +82,7 @@ def run_with_needs(name: str, overrides: list[str], planner: Planner, sweep: Swe
     plan = planner.plan(name, overrides)
     if any(row.problem for row in plan.rows):
         for needed in table.needs:
-            code = run_with_needs(
-                needed, choices.inherited(load(needed), table, plan.given, plan.seeds), planner, sweep
-            )
+            code = run_with_needs(needed, inherited(load(needed), table, plan.given, plan.seeds), planner, sweep)
             if code:
                 return code
         plan = planner.plan(name, overrides)
@@ -117,11 +115,11 @@ def _run_only(plan: TablePlan) -> list[str]:
 def _log(comparison: Comparison) -> None:
     """The table as a run of its own where its cells went to W&B."""
     plan = comparison.plan
-    options = [one.cell.resolved.config["logger"] for one in plan.cells]
-    if not options or options[0]["name"] != "wandb":
+    options = [one.resolved.config.logger for one in plan.cells]
+    if not options or options[0].name != "wandb":
         return
+    from exp.callbacks.wandb import log_table
     from exp.tables.render import records
-    from exp.track.wandb import log_table
 
     name = plan.table.name
     variant = hashlib.sha256(plan.variant.encode()).hexdigest()[:8]

@@ -1,17 +1,11 @@
 """A table of an ablation study as a YAML file: rows, columns, seeds, published numbers, claims."""
 
-import functools
 import itertools
 import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-from exp.config.compose import conf_dir
-from exp.config.options import nearest
-from exp.errors import ConfigError
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -22,7 +16,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True)
-class Source:
+class Citation:
     """Where published numbers stand.
 
     Attributes:
@@ -185,7 +179,7 @@ class Table:
 
     name: str
     title: str
-    sources: dict[str, Source]
+    sources: dict[str, Citation]
     base: dict[str, Any]
     rows: dict[str, Row]
     columns: dict[str, Column]
@@ -211,221 +205,6 @@ class Table:
     def needs(self) -> list[str]:
         """Other tables whose best row is taken over."""
         return list(dict.fromkeys(choice.table for choice in self.choices.values() if choice.table))
-
-
-def names() -> list[str]:
-    """All tables, in the order in which they are listed: as ``conf/table/order.txt`` has it, others behind."""
-    folder = conf_dir() / "table"
-    found = sorted(path.stem for path in folder.glob("*.yaml"))
-    order = folder / "order.txt"
-    wanted = order.read_text().split() if order.is_file() else []
-    return [name for name in wanted if name in found] + [name for name in found if name not in wanted]
-
-
-@functools.cache
-def load(name: str) -> Table:
-    """Reads ``conf/table/NAME.yaml``, or a table of the user's: ``NAME.yaml`` in the working directory.
-
-    Raises:
-        ConfigError: There is no such table or its file is malformed.
-    """
-    import yaml
-
-    path = conf_dir() / "table" / f"{name}.yaml"
-    if not path.is_file():
-        path = Path(f"{name}.yaml")
-    if not path.is_file():
-        raise ConfigError(f"table={name}: no such table; there are {', '.join(names())}{nearest(name, names())}")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping with title, base, rows, columns")
-    return _Reader(name, path, content).table()
-
-
-class _Reader:
-    """Turns a file's content into a table and complains with the file and the place."""
-
-    KEYS = (
-        "title",
-        "sources",
-        "base",
-        "rows",
-        "columns",
-        "seeds",
-        "reference",
-        "published",
-        "claims",
-        "choices",
-        "data",
-        "tolerance",
-        "notes",
-    )
-
-    def __init__(self, name: str, path: Path, content: dict[str, Any]) -> None:
-        self.name, self.path, self.content = name, path, content
-
-    def table(self) -> Table:
-        self._only(self.content, self.KEYS, "")
-        for key in ("title", "base", "rows", "columns"):
-            if key not in self.content:
-                self._fail(f"{key} is missing")
-        choices = {key: self._choice(key, value) for key, value in self._mapping("choices").items()}
-        base = self._chosen(self._mapping("base"), choices)
-        rows = self._rows(choices)
-        columns = {key: self._column(key, value) for key, value in self._mapping("columns").items()}
-        sources = {
-            key: Source(key, str(value.get("file", "")), str(value.get("title", "")))
-            for key, value in self._mapping("sources").items()
-        }
-        reference = str(self.content.get("reference", next(iter(rows))))
-        self._known(reference, rows, "reference")
-        return Table(
-            self.name,
-            str(self.content["title"]),
-            sources,
-            base,
-            rows,
-            columns,
-            tuple(int(seed) for seed in self.content.get("seeds", (0, 1, 2, 3, 4))),
-            reference,
-            tuple(self._published(rows, columns, sources)),
-            tuple(self._claim(one, rows, columns, sources) for one in self.content.get("claims") or ()),
-            choices,
-            str(self.content.get("data", "")),
-            float(self.content.get("tolerance", math.inf)),
-            tuple(str(note) for note in self.content.get("notes") or ()),
-        )
-
-    def _rows(self, choices: dict[str, Choice]) -> dict[str, Row]:
-        given = self._mapping("rows")
-        rows = {}
-        if set(given) == {"grid"}:
-            grid = {key: list(values) for key, values in given["grid"].items()}
-            for combination in itertools.product(*grid.values()):
-                name = " ".join(map(str, combination))
-                rows[name] = Row(name, self._chosen(dict(zip(grid, combination, strict=True)), choices))
-            return rows
-        for name, options in given.items():
-            options = dict(options or {})
-            note = str(options.pop("note", None) or "")
-            rows[str(name)] = Row(str(name), self._chosen(options, choices), note)
-        if not rows:
-            self._fail("rows: there is none")
-        return rows
-
-    def _chosen(self, options: dict[str, Any], choices: dict[str, Choice]) -> dict[str, Any]:
-        """Turns ``best of table NAME`` into a choice of that name."""
-        found = {}
-        for key, value in options.items():
-            if isinstance(value, str) and value.startswith("best of table "):
-                choices[key] = Choice(table=value.removeprefix("best of table "), axis=key)
-                value = f"{{{key}}}"
-            found[str(key)] = value
-        return found
-
-    def _choice(self, key: str, value: dict[str, Any]) -> Choice:
-        self._only(value, ("table", "axis", "among"), f"choices.{key}: ")
-        among = {str(option): str(row) for option, row in (value.get("among") or {}).items()}
-        return Choice(str(value.get("table", "")), str(value.get("axis", key)), among)
-
-    def _column(self, name: str, value: dict[str, Any]) -> Column:
-        where = f"columns.{name}: "
-        self._only(value, ("metric", "unit", "better", "chance", "passes", "fails", "quote", "source", "note"), where)
-        if "metric" not in value:
-            self._fail(f"{where}metric is missing")
-        better = value.get("better", "higher")
-        if better not in ("higher", "lower"):
-            self._fail(f"{where}better is higher or lower, not {better}")
-        chance = value.get("chance")
-        return Column(
-            name,
-            str(value["metric"]),
-            str(value.get("unit", "")),
-            better == "higher",
-            None if chance is None else float(chance),
-            self._bound(value.get("passes"), where),
-            self._bound(value.get("fails"), where),
-            str(value.get("quote", "")),
-            str(value.get("source", "")),
-            str(value.get("note") or ""),
-        )
-
-    def _bound(self, text: str | None, where: str) -> Bound | None:
-        if text is None:
-            return None
-        sign, _, value = str(text).partition(" ")
-        try:
-            return Bound(sign, float(value)) if sign in OPERATORS else self._fail(f"{where}'{text}' is no bound")
-        except ValueError:
-            return self._fail(f"{where}'{text}' is no bound; write one as '< 0.1'")
-
-    def _published(self, rows: dict[str, Row], columns: dict[str, Column], sources: dict[str, Source]) -> list[Number]:
-        found = []
-        for row, entries in self._mapping("published").items():
-            self._known(row, rows, "published")
-            for entry in entries if isinstance(entries, list) else [entries]:
-                entry = dict(entry)
-                source, quote = str(entry.pop("source", "")), str(entry.pop("quote", ""))
-                note, outcome = str(entry.pop("note", None) or ""), entry.pop("outcome", None)
-                self._known(source, sources, f"published.{row}.source")
-                if outcome not in (None, "failed"):
-                    self._fail(f"published.{row}: outcome is failed or a number a column, not {outcome}")
-                values = dict.fromkeys(columns) if outcome else entry
-                for column, value in values.items():
-                    self._known(column, columns, f"published.{row}")
-                    found.append(Number(str(row), column, None if value is None else float(value), quote, source, note))
-        return found
-
-    def _claim(
-        self, value: dict[str, Any], rows: dict[str, Row], columns: dict[str, Column], sources: dict[str, Source]
-    ) -> Claim:
-        where = f"claims: {value.get('text')}: "
-        self._only(value, ("text", "columns", "order", "row", "bound", "quote", "source", "note"), where)
-        groups = [group for group in str(value.get("order", "")).split(">") if group.strip()]
-        order = tuple(tuple(row.strip() for row in group.split(",")) for group in groups)
-        wanted = tuple(str(column) for column in value.get("columns", columns))
-        row = str(value.get("row", ""))
-        for name in (*itertools.chain(*order), *([row] if row else ())):
-            self._known(name, rows, where)
-        for name in wanted:
-            self._known(name, columns, where)
-        if "source" in value:
-            self._known(value["source"], sources, where)
-        if bool(order) == bool(row) or len(order) == 1:
-            self._fail(f"{where}give either order (two rows or more) or row")
-        return Claim(
-            str(value["text"]),
-            wanted,
-            order,
-            row,
-            self._bound(value.get("bound"), where),
-            str(value.get("quote", "")),
-            str(value.get("source", "")),
-            str(value.get("note") or ""),
-        )
-
-    def _mapping(self, key: str) -> dict[str, Any]:
-        value = self.content.get(key) or {}
-        if not isinstance(value, dict):
-            self._fail(f"{key}: expected a mapping")
-        return value
-
-    def _only(self, value: Any, known: tuple[str, ...], where: str) -> None:
-        if not isinstance(value, dict):
-            self._fail(f"{where}expected a mapping")
-        for key in value:
-            if key not in known:
-                self._fail(f"{where}{key}: no such key{nearest(key, known)}")
-
-    def _known(self, name: Any, among: dict[str, Any], where: str) -> None:
-        if str(name) not in among:
-            self._fail(f"{where}: {name} is not one of {', '.join(among)}{nearest(name, among)}")
-
-    def _fail(self, problem: str) -> Any:
-        raise ConfigError(f"{self.path}: {problem}")
 
 
 def spelt(value: Any) -> str:

@@ -227,7 +227,7 @@ def _alike(plan: TablePlan) -> list[str]:
 def remarks(comparison: Comparison) -> list[str]:
     """What a reader has to know before the numbers: rows kept, choices made, what cannot run or has changed."""
     plan = comparison.plan
-    found = [*plan.said, *row_labels(plan), *_alike(plan), *problems(plan), *comparison.warnings]
+    found = [*plan.notes, *row_labels(plan), *_alike(plan), *problems(plan), *comparison.warnings]
     changed = sorted({what for one in plan.cells for what in one.changed})
     if changed:
         listed = ", ".join(changed[:6]) + (" ..." if len(changed) > 6 else "")

@@ -9,7 +9,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from exp.optim import build_optimizer, build_schedule
+from exp.options.config import Config
+from exp.tasks.optim import build_optimizer, build_schedule
 
 
 class Diverged(Exception):
@@ -50,13 +51,14 @@ class Task(pl.LightningModule, abc.ABC):
     Subclasses build ``model`` and implement ``loader``, ``loss`` and ``score``.
 
     Args:
-        config: A cell's effective options.
+        config: The cell's options.
         source: Reader of the data set.
     """
 
     model: nn.Module
+    config: Config
 
-    def __init__(self, config: dict[str, Any], source: Any) -> None:
+    def __init__(self, config: Config, source: Any) -> None:
         super().__init__()
         self.config = config
         self.source = source
@@ -111,13 +113,13 @@ class Task(pl.LightningModule, abc.ABC):
     def configure_optimizers(self) -> Any:
         """Optimizer and a schedule that moves at every step."""
         # In mixed precision Lightning cannot clip for an optimizer that unscales gradients itself, as fused ones do.
-        fused = self.config["trainer"]["precision"] == "32-true" or not self.config["optim"]["clip"]
-        optimizer = build_optimizer(self.model, self.config["optim"], fused=fused)
+        fused = self.config.trainer.precision == "32-true" or not self.config.optim.clip
+        optimizer = build_optimizer(self.model, self.config.optim, fused=fused)
         schedule = build_schedule(
             optimizer,
-            self.config["optim"],
+            self.config.optim,
             steps_per_epoch=self.steps_per_epoch,
-            max_epochs=self.config["trainer"]["max_epochs"],
+            max_epochs=self.config.trainer.max_epochs,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -132,7 +134,7 @@ class Task(pl.LightningModule, abc.ABC):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seeds dropout and the like by position, so that a resumed run draws what an uninterrupted one does."""
-        torch.manual_seed(stable_seed(self.config["seed"], self.current_epoch, batch_idx, self.global_rank))
+        torch.manual_seed(stable_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """One micro-batch; the loss is weighted so that ranks and micro-batches average to the whole batch.
@@ -184,7 +186,7 @@ class Task(pl.LightningModule, abc.ABC):
     @property
     def eval_split(self) -> str:
         """The part on which the best epoch is chosen."""
-        return self.config["task"]["select"]
+        return self.config.task.select
 
     def _finish(self) -> dict[str, float]:
         assert self._scores is not None

@@ -1,0 +1,1 @@
+"""Attention blocks: plain torch modules that keep the shape of (B, C, H, W), and their options."""

@@ -1,0 +1,126 @@
+"""Coordinate attention: two gates, one an axis, that keep the position along that axis.
+
+Source: Hou, Zhou, Feng, "Coordinate Attention for Efficient Mobile Network Design", CVPR 2021. Own additions: several
+statistics along each axis (planned in 004_19b35580bfaac8c6.txt) and the other two planes in a form whose weights depend
+on neither H nor W.
+
+Means are taken with ``mean()``, never with adaptive pooling, which has no deterministic backward pass on CUDA and no
+ONNX form for free sizes.
+"""
+
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from exp.blocks.options import CoordinateAttentionOptions
+from exp.layers.activations import make_activation, make_gate
+from exp.layers.pools import pool_axis
+
+Plane = Literal["hw", "cw", "ch"]
+
+_LOCAL_KERNEL = 7
+"""Kernel of the local mixing in place of the 1x1 convolution where the mixed axis is H or W."""
+_AXES: dict[Plane, tuple[int, int, int]] = {"hw": (1, 2, 3), "cw": (2, 1, 3), "ch": (3, 1, 2)}
+"""Plane (A, B), with the remaining axis R in the channels' role -> axes of (B, C, H, W) as (R, A, B)."""
+
+
+class CoordinateGates(nn.Module):
+    """The two gates of coordinate attention on one plane (A, B), mixing over the remaining axis R.
+
+    Profiles: x pooled over B gives (R, A), pooled over A gives (R, B). Both pass one shared mixing convolution over R
+    to a hidden width, batch norm and activation, then one convolution each back to R, and the gate. Several statistics
+    are concatenated before the shared convolution.
+
+    On plane hw, R = C and the convolutions are 1x1 with hidden width max(min_channels, C // reduction): the official
+    block with its key names (``conv1``, ``bn1``, ``conv_h``, ``conv_w``). On cw and ch, R is H or W, on whose size the
+    weights must not depend: the convolutions run along R with kernel 7, 1 -> min_channels -> 1, shared by all positions
+    of A and B.
+
+    Args:
+        channels: C.
+        options: See ``CoordinateAttentionOptions``; ``axes`` is not read here.
+        plane: The plane (A, B).
+        given: Options by name, in place of ``options``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        options: CoordinateAttentionOptions | None = None,
+        *,
+        plane: Plane = "hw",
+        **given: Any,
+    ) -> None:
+        super().__init__()
+        options = CoordinateAttentionOptions.of(options, given)
+        self.plane: Plane = plane
+        self.pools = tuple(options.pools.split("+"))
+        if plane == "hw":
+            width, hidden, kernel = channels, max(options.min_channels, channels // options.reduction), 1
+        else:
+            width, hidden, kernel = 1, options.min_channels, _LOCAL_KERNEL
+        padding = (kernel // 2, 0)
+        self.conv1 = nn.Conv2d(len(self.pools) * width, hidden, (kernel, 1), padding=padding, bias=options.bias)
+        self.bn1 = nn.BatchNorm2d(hidden)
+        self.act = make_activation(options.activation)
+        self.conv_h = nn.Conv2d(hidden, width, (kernel, 1), padding=padding, bias=options.bias)
+        self.conv_w = nn.Conv2d(hidden, width, (kernel, 1), padding=padding, bias=options.bias)
+        self.gate = make_gate(options.gate)
+
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the two maps before the gate, each broadcastable to x (B, C, H, W): first along A, then along B."""
+        axis_r, axis_a, axis_b = _AXES[self.plane]
+        # (n, P, r, a + b): every profile with the mixed axis r before the position.
+        profiles = torch.cat([self._profiles(x, axis_b), self._profiles(x, axis_a)], 3)
+        if self.plane == "hw":
+            profiles = profiles.flatten(1, 2).unsqueeze(3)  # (n, P c, h + w, 1)
+        hidden = self.act(self.bn1(self.conv1(profiles)))
+        position = 2 if self.plane == "hw" else 3
+        size_a = x.shape[axis_a]
+        along_a, along_b = hidden.split([size_a, hidden.shape[position] - size_a], position)
+        out_a, out_b = self.conv_h(along_a), self.conv_w(along_b)
+        if self.plane == "hw":  # (n, c, h, 1) and (n, c, w, 1)
+            return out_a, out_b.transpose(2, 3)
+        out_a, out_b = out_a.squeeze(1), out_b.squeeze(1)  # (n, r, a) and (n, r, b)
+        return self._place(out_a, axis_r, axis_a), self._place(out_b, axis_r, axis_b)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the product of the two gates, (B, C, H, W)."""
+        logit_a, logit_b = self.logits(x)
+        return self.gate(logit_a) * self.gate(logit_b)
+
+    def _profiles(self, x: Tensor, pooled: int) -> Tensor:
+        kept = [axis for axis in (1, 2, 3) if axis != pooled]
+        stacked = torch.stack([pool_axis(x, name, pooled) for name in self.pools], 1)
+        return stacked if kept[0] == _AXES[self.plane][0] else stacked.transpose(2, 3)
+
+    def _place(self, profile: Tensor, axis_r: int, axis: int) -> Tensor:
+        ordered = profile if axis_r < axis else profile.transpose(1, 2)
+        return ordered.unsqueeze(6 - axis_r - axis)
+
+
+class CoordinateAttention(nn.Module):
+    """Coordinate attention, x (B, C, H, W) -> same shape.
+
+    The defaults are the official block (C -> max(8, C // 32), biases, hard swish, two sigmoids). Its parameters are
+    C m + m + 2 m + 2 (m C + C) with m = max(8, C // reduction).
+
+    Args:
+        channels: C.
+        options: See ``CoordinateAttentionOptions``.
+        given: Options by name, in place of ``options``.
+    """
+
+    def __init__(self, channels: int, options: CoordinateAttentionOptions | None = None, **given: Any) -> None:
+        super().__init__()
+        options = CoordinateAttentionOptions.of(options, given)
+        planes = cast("list[Plane]", options.axes.split("+"))
+        self.planes = nn.ModuleDict({plane: CoordinateGates(channels, options, plane=plane) for plane in planes})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns x (B, C, H, W) times the gates, same shape; the products of several planes are averaged."""
+        gates = [plane(x) for plane in self.planes.values()]
+        if len(gates) == 1:
+            return x * gates[0]
+        return x * (torch.stack(gates).sum(0) / len(gates))

@@ -1,0 +1,46 @@
+"""A block that a user wrote: any torch module that keeps the shape of its input."""
+
+import importlib
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from exp.blocks.options import CustomOptions
+
+
+class Custom(nn.Module):
+    """Builds ``Class(channels, **options.options)`` from ``package.module:Class`` and checks that it keeps the shape.
+
+    A method ``init_weights()`` of the block is called after the network's own initialisation. Sub-modules named
+    ``gate`` or ``router_weights`` are recorded with ``att.record=true``.
+
+    Args:
+        channels: C of x (B, C, H, W), the block's first argument.
+        options: See ``CustomOptions``. The working directory is searched for the target too.
+
+    Raises:
+        ValueError: The target cannot be imported or built, is no torch module, or changes the shape.
+    """
+
+    def __init__(self, channels: int, options: CustomOptions) -> None:
+        super().__init__()
+        self.target = target = options.target
+        module, _, name = (target or "").partition(":")
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        try:
+            kind = getattr(importlib.import_module(module), name)
+            block = kind(channels, **(options.options or {}))
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"att.target={target}: {type(error).__name__}: {error}") from error
+        if not isinstance(block, nn.Module):
+            raise ValueError(f"att.target={target}: makes a {type(block).__name__}, not a torch module")
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.block(x)
+        traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        if not traced and y.shape != x.shape:
+            raise ValueError(f"att.target={self.target}: turns {tuple(x.shape)} into {tuple(y.shape)}; keep the shape")
+        return y

@@ -1,0 +1,179 @@
+"""What a cell keeps while it trains, so that it goes on exactly where it was stopped.
+
+``last.ckpt`` is Lightning's checkpoint plus the place in the data; ``best.ckpt`` holds the weights of the best epoch.
+Saves happen between two optimizer steps or at the end of an epoch, never inside one.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from exp.cells.files import replace_whole
+from exp.tasks.base import Task
+
+
+class Interrupted(Exception):
+    """The run was asked to stop and has saved what it needs to go on."""
+
+
+class LockLost(Exception):
+    """Another process has taken the cell over."""
+
+
+class Keeper(pl.Callback):
+    """Saves checkpoints and stops when told to.
+
+    Args:
+        folder: The cell's directory.
+        save_every: Seconds between two saves; 0 saves at the end of training only.
+        monitor: Metric of the best epoch.
+        mode: ``max`` or ``min``.
+        held: Whether the cell's lock is still ours.
+    """
+
+    def __init__(
+        self, folder: Path, *, save_every: float, monitor: str, mode: str, held: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.folder = folder
+        self.save_every = save_every
+        self.monitor = monitor
+        self.sign = 1 if mode == "max" else -1
+        self.held = held
+        self.best: dict[str, Any] | None = None
+        self.seconds = 0.0
+        self._started = self._saved = time.monotonic()
+        self._stop = False
+        self._soon = False
+        self._handlers: dict[int, Any] = {}
+
+    @property
+    def train_seconds(self) -> float:
+        """Wall time of training so far, interruptions left out."""
+        return self.seconds + time.monotonic() - self._started
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Takes over SIGTERM, SIGINT and SIGUSR2: the first asks for a save and a stop.
+
+        Where a queue warns by SIGUSR2 and starts the job again, its SIGTERM asks for a save alone: a job that ends by
+        itself would not be started again. Ranks above 0 hear of it from rank 0 and ignore the signals, which Lightning
+        would answer with a collective.
+        """
+        self._started = self._saved = time.monotonic()
+        handler = self._on_signal if trainer.is_global_zero else signal.SIG_IGN
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+                self._handlers[number] = signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stop and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if number == signal.SIGTERM and callable(self._handlers[signal.SIGUSR2]):
+            self._soon = True
+        else:
+            self._stop = True
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves or stops where an optimizer step has just been made."""
+        last = batch_idx + 1 >= trainer.num_training_batches
+        if last or (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        stop, due = self._agree(trainer, pl_module)
+        if stop or due:
+            self._save(trainer, epoch=trainer.current_epoch, start=batch_idx + 1)
+        if stop:
+            raise Interrupted(f"stopped in epoch {trainer.current_epoch} after batch {batch_idx}")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keeps the weights of a better epoch."""
+        assert isinstance(pl_module, Task)
+        metrics = pl_module.latest[pl_module.eval_split]
+        value = metrics[self.monitor]
+        better = self.best is None or self.sign * value > self.sign * self.best["value"]
+        if not better or math.isnan(value):
+            return
+        self.best = {"epoch": trainer.current_epoch, "value": value, "metrics": dict(metrics)}
+        if trainer.is_global_zero:
+            kept = {"state_dict": pl_module.state_dict(), "best": self.best}
+            with replace_whole(self.folder / "best.ckpt") as fresh:
+                torch.save(kept, fresh)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves at an epoch's end if it is time, it is the last, or a stop was asked for."""
+        stop, due = self._agree(trainer, pl_module)
+        done = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
+        if stop or due or done:
+            self._save(trainer, epoch=trainer.current_epoch + 1, start=0)
+        if stop and not done:
+            raise Interrupted(f"stopped after epoch {trainer.current_epoch}")
+
+    def _agree(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> tuple[bool, bool]:
+        """Whether any rank was told to stop, and whether a save is due by rank 0's clock."""
+        due = self._soon or (0 < self.save_every <= time.monotonic() - self._saved and trainer.is_global_zero)
+        if trainer.world_size == 1:
+            return self._stop, due
+        flags = torch.tensor([self._stop, due], dtype=torch.int32, device=pl_module.device)
+        torch.distributed.all_reduce(flags, op=torch.distributed.ReduceOp.MAX)
+        stop, due = flags.bool().tolist()
+        return stop, due
+
+    def _save(self, trainer: pl.Trainer, *, epoch: int, start: int) -> None:
+        if trainer.is_global_zero and not self.held():
+            raise LockLost("another process has taken this cell over; this one stops")
+        self._position = {"epoch": epoch, "start": start}
+        if trainer.is_global_zero:
+            with replace_whole(self.folder / "last.ckpt") as fresh:
+                trainer.save_checkpoint(fresh)
+        else:
+            trainer.save_checkpoint(self.folder / "last.ckpt")  # collects the ranks' states; rank 0 alone writes
+        self._saved = time.monotonic()
+        self._soon = False
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Adds the place in the data and the counters."""
+        assert isinstance(pl_module, Task)
+        seen = torch.tensor(pl_module.samples_seen, dtype=torch.int64, device=pl_module.device)
+        if trainer.world_size > 1:
+            torch.distributed.all_reduce(seen)
+        checkpoint["exp"] = {
+            "position": self._position,
+            "step": trainer.global_step,
+            "best": self.best,
+            "samples_seen": int(seen),
+            "seconds": self.train_seconds,
+        }
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Puts loader and counters back where they were."""
+        assert isinstance(pl_module, Task) and pl_module.train_loader is not None
+        kept = checkpoint["exp"]
+        pl_module.train_loader.set_position(**kept["position"])
+        self.best = kept["best"]
+        pl_module.samples_seen = kept["samples_seen"] if trainer.is_global_zero else 0
+        self.seconds = kept["seconds"]

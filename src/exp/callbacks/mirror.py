@@ -1,0 +1,118 @@
+"""Shows metrics.jsonl elsewhere while a cell trains: W&B, or Lightning's own TensorBoard and CSV loggers."""
+
+import hashlib
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import lightning.pytorch as pl
+
+from exp.cells.cell import Cell
+from exp.cells.files import read_json
+from exp.cells.metrics_file import read_metrics
+
+CATCH_UP_SECONDS = 5.0
+PICTURES = (".png", ".jpg")
+
+
+class Sink(Protocol):
+    """A place where metrics are shown."""
+
+    def write(self, index: int, values: dict[str, float], epoch: int, step: int) -> None:
+        """Shows one line of metrics.jsonl.
+
+        Args:
+            index: Number of the line.
+            values: ``split/name`` to value.
+            epoch: Epoch, from 0.
+            step: Optimizer steps taken.
+        """
+        ...
+
+    def close(self, state: str, result: dict[str, Any] | None, pictures: list[Path]) -> None:
+        """Ends the view with the state in which the cell is left."""
+        ...
+
+
+class Mirror(pl.Callback):
+    """Follows a cell's metrics.jsonl, from its first line, so that a resumed cell is shown whole.
+
+    A context manager around the run: whatever way the cell ends, the view is closed with the state it is left in.
+
+    Args:
+        cell: The cell, its directory made.
+        command: What the user typed.
+    """
+
+    def __init__(self, cell: Cell, command: str) -> None:
+        self.cell = cell
+        self._command = command
+        self._view: Sink | None = None
+        self._shown = 0
+        self._looked = time.monotonic()
+
+    @property
+    def callbacks(self) -> list[pl.Callback]:
+        """Callbacks for the trainer: this one, where there is a place to show metrics."""
+        return [] if self._view is None else [self]
+
+    def __enter__(self) -> "Mirror":
+        options = self.cell.resolved.config.logger
+        if options.name == "wandb":
+            from exp.callbacks.wandb import WandbSink
+
+            self._view = WandbSink(self.cell, self._command, group_of(self.cell, self._command))
+        elif options.name != "none":
+            from exp.callbacks.lightning_loggers import LightningSink
+
+            self._view = LightningSink(self.cell, options.name)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._view is None:
+            return
+        self.catch_up()
+        result = self.cell.result()
+        status = read_json(self.cell.path / "status.json") or {}
+        state = "done" if result else "failed" if error is not None else status.get("state", "failed")
+        pictures = sorted(path for path in self.cell.path.iterdir() if path.suffix in PICTURES) if result else []
+        self._view.close(state, result, pictures)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Shows new lines every few seconds."""
+        if trainer.is_global_zero and time.monotonic() - self._looked > CATCH_UP_SECONDS:
+            self.catch_up()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Shows the epoch's lines."""
+        if trainer.is_global_zero:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Shows the lines not shown yet."""
+        assert self._view is not None
+        self._looked = time.monotonic()
+        records = read_metrics(self.cell.path / "metrics.jsonl")
+        for index in range(self._shown, len(records)):
+            record = dict(records[index])
+            split, epoch, step = record.pop("split"), record.pop("epoch"), record.pop("step")
+            record.pop("time", None)
+            values = {f"{split}/{name}": value for name, value in record.items() if isinstance(value, (int, float))}
+            self._view.write(index, values, epoch, step)
+        self._shown = max(self._shown, len(records))
+
+
+def group_of(cell: Cell, command: str) -> str | None:
+    """Returns what runs are grouped by: the table, else the sweep that started the cell."""
+    table = cell.resolved.config.origin.table
+    if table:
+        return table
+    words = command.split()
+    if not {"-m", "--multirun"} & set(words):
+        return None
+    return f"sweep-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:8]}"

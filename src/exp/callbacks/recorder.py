@@ -1,0 +1,133 @@
+"""Writes metrics and status while a cell trains."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from exp.cells.metrics_file import MetricsFile
+from exp.tasks.base import Task
+
+Report = Callable[[dict[str, Any]], None]
+"""Takes how far a cell is: epoch, max_epochs, batch, batches, and the last metrics."""
+
+REPORT_SECONDS = 0.5
+
+
+class Recorder(pl.Callback):
+    """Metrics at the end of each epoch and every ``log_every`` steps; progress about twice a second.
+
+    Args:
+        metrics: Where the lines go.
+        log_every: Optimizer steps between two lines within an epoch.
+        report: Told of progress; on rank 0 only.
+    """
+
+    def __init__(self, metrics: MetricsFile, *, log_every: int, report: Report) -> None:
+        self.metrics = metrics
+        self.log_every = log_every
+        self.report = report
+        self._reported = 0.0
+        self._epoch_started = 0.0
+        self._epoch_loss = torch.zeros(2, dtype=torch.float64)
+        self._scores: dict[str, float] = {}
+        self._lr = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forgets what a resumed run will measure again."""
+        if trainer.is_global_zero:
+            self.metrics.rewind(trainer.global_step)
+        self._epoch_started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the epoch's clock."""
+        self._epoch_started = time.monotonic()
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Notes the rate that the step is made with, before the schedule moves on."""
+        self._lr = float(optimizer.param_groups[0]["lr"])
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Writes the mean loss since the last line where one is due."""
+        boundary = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        last = batch_idx + 1 >= trainer.num_training_batches
+        if boundary and not last and trainer.global_step % self.log_every == 0:
+            loss = self._take(trainer, pl_module)
+            if trainer.is_global_zero:
+                self.metrics.write(
+                    split="step", epoch=trainer.current_epoch, step=trainer.global_step, loss=loss, lr=self._lr
+                )
+        if trainer.is_global_zero and time.monotonic() - self._reported >= REPORT_SECONDS:
+            self._tell(trainer, batch_idx + 1)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the scores of the epoch."""
+        assert isinstance(pl_module, Task)
+        self._scores = pl_module.latest[pl_module.eval_split]
+        if trainer.is_global_zero:
+            self.metrics.write(
+                split=pl_module.eval_split, epoch=trainer.current_epoch, step=trainer.global_step, **self._scores
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the epoch's mean training loss."""
+        self._take(trainer, pl_module)
+        assert isinstance(pl_module, Task)
+        further = pl_module.take_train_scores()
+        total, count = self._epoch_loss.tolist()
+        self._epoch_loss.zero_()
+        if trainer.is_global_zero:
+            self._scores = self._scores | {"train_loss": total / max(count, 1)}
+            self.metrics.write(
+                split="train",
+                epoch=trainer.current_epoch,
+                step=trainer.global_step,
+                loss=total / max(count, 1),
+                **further,
+                lr=self._lr,
+                seconds=round(time.monotonic() - self._epoch_started, 3),
+            )
+            self._tell(trainer, int(trainer.num_training_batches), epoch_done=True)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keeps the loss of an epoch that is not over."""
+        self._take(trainer, pl_module)
+        checkpoint["epoch_loss"] = self._epoch_loss.tolist()
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Goes on adding to it."""
+        self._epoch_loss = torch.tensor(checkpoint["epoch_loss"], dtype=torch.float64)
+
+    def _take(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> float:
+        assert isinstance(pl_module, Task)
+        taken = pl_module.take_train_loss()
+        if trainer.world_size > 1:
+            torch.distributed.all_reduce(taken)
+        taken = taken.cpu()
+        self._epoch_loss += taken
+        return float(taken[0] / taken[1].clamp(min=1))
+
+    def _tell(self, trainer: pl.Trainer, batch: int, epoch_done: bool = False) -> None:
+        self._reported = time.monotonic()
+        task = trainer.lightning_module
+        assert isinstance(task, Task)
+        self.report(
+            {
+                "epoch": trainer.current_epoch + int(epoch_done),
+                "max_epochs": trainer.max_epochs,
+                "batch": 0 if epoch_done else batch,
+                "batches": int(trainer.num_training_batches),
+                "metrics": task.config.task.shown(self._scores),
+                "epoch_done": epoch_done,
+            }
+        )

@@ -1,0 +1,1 @@
+"""A cell on disk: its directory, lock, provenance and files, written whole."""

@@ -1,0 +1,178 @@
+"""A cell: one directory, one process, one result.
+
+A cell's directory is ``<dir>/<task>/<slug>-<key>/``. It holds ``config.json`` (the choices), ``status.json`` (how far
+it is), ``metrics.jsonl`` (one line a measurement), ``log.txt``, checkpoints, ``error.txt`` after a failure, and last of
+all ``result.json``. A cell that has a result is done.
+"""
+
+import functools
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from exp.cells.files import read_json, write_json
+from exp.cells.lock import Lock, alive, holder_of
+from exp.cells.provenance import code_of
+from exp.options.catalog import GROUPS, SECTIONS
+from exp.options.errors import ConfigError
+from exp.options.fields import distinctive
+from exp.options.resolve import Resolved
+
+EXIT_CODES = {"done": 0, "failed": 1, "diverged": 1, "waiting": 130, "running": 1}
+"""Exit code of a process that ran a cell, by the state it left the cell in."""
+
+
+class Cell:
+    """A cell's directory, whether it exists already or not.
+
+    Args:
+        path: The directory.
+        resolved: The cell's choices; read from the directory where not given.
+    """
+
+    def __init__(self, path: Path, resolved: Resolved | None = None) -> None:
+        self.path = path
+        self._resolved = resolved
+
+    @classmethod
+    def of(cls, resolved: Resolved, root: str | Path | None = None) -> "Cell":
+        """Returns the cell of these choices.
+
+        Args:
+            resolved: The choices.
+            root: Folder of all cells; the choices' own where not given.
+        """
+        folder = Path(root or resolved.config.cells.dir).absolute() / resolved.task
+        known = sorted(folder.glob(f"*-{resolved.key}")) if folder.is_dir() else []
+        return cls(known[0] if known else folder / f"{resolved.slug}-{resolved.key}", resolved)
+
+    @classmethod
+    def at(cls, path: str | Path) -> "Cell":
+        """Returns the cell that lies in a directory.
+
+        Raises:
+            ConfigError: The directory holds no cell.
+        """
+        cell = cls(Path(path).expanduser().absolute())
+        if cell.record() is None:
+            raise ConfigError(f"{path}: holds neither result.json nor config.json, so it is no cell")
+        return cell
+
+    @functools.cached_property
+    def resolved(self) -> Resolved:
+        """The cell's choices.
+
+        Raises:
+            ConfigError: They were written by another version and cannot be made any more.
+        """
+        if self._resolved is not None:
+            return self._resolved
+        record = read_json(self.path / "config.json") or self.result()
+        if record is None:
+            raise ConfigError(f"{self.path}: holds neither result.json nor config.json, so it is no cell")
+        return Resolved.restored(record)
+
+    @property
+    def root(self) -> Path:
+        """Folder of all cells."""
+        return self.path.parents[1]
+
+    @property
+    def task(self) -> str:
+        """Name of the cell's task."""
+        return self.path.parent.name
+
+    @property
+    def key(self) -> str:
+        """Hash of the cell's identity, the end of its directory's name."""
+        return self.path.name.rpartition("-")[2]
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock file; present while a process works on the cell."""
+        return self.path / "lock"
+
+    def record(self) -> dict[str, Any] | None:
+        """Returns the result, or where there is none yet the choices as written; None outside a cell."""
+        return self.result() or read_json(self.path / "config.json")
+
+    def result(self) -> dict[str, Any] | None:
+        """Returns the result, None unless the cell is done."""
+        return read_json(self.path / "result.json")
+
+    def status(self) -> dict[str, Any]:
+        """Returns the last status written, with the state it is in now.
+
+        The state is ``waiting``, ``running``, ``done``, ``failed`` or ``diverged``.
+        """
+        status = read_json(self.path / "status.json") or {}
+        if (self.path / "result.json").exists():
+            return status | {"state": "done"}
+        holder = holder_of(self.lock_path)
+        if holder is not None and alive(self.lock_path, holder):
+            return status | {"state": "running"}
+        if status.get("state") in ("failed", "diverged"):
+            return status
+        return status | {"state": "waiting"}
+
+    def write_status(self, state: str, **more: Any) -> None:
+        """Replaces the status, keeping when the cell was first started and how often."""
+        path = self.path / "status.json"
+        before = read_json(path) or {}
+        kept = {key: before[key] for key in ("attempt", "first_started", "threads", "data") if key in before}
+        write_json(path, kept | {"state": state, "updated": time.time(), **more})
+
+    def stale(self, fingerprint: str | None) -> list[str]:
+        """Returns what has changed since the cell was done: data, modules, or the meaning of a default.
+
+        Args:
+            fingerprint: Of the data as they are now; None leaves them out.
+        """
+        result = self.result() or {}
+        changed = []
+        if fingerprint is not None and result.get("data_fingerprint") not in (None, fingerprint):
+            changed.append("data")
+        before = result.get("code", {})
+        now = code_of(before)
+        changed += [module for module, digest in before.items() if now.get(module) != digest]
+        return changed + self._moved_defaults(result.get("config", {}))
+
+    def _moved_defaults(self, before: dict[str, Any]) -> list[str]:
+        moved = []
+        now = self.resolved.config.plain()
+        for part in (*GROUPS, *SECTIONS):
+            schema = type(getattr(self.resolved.config, part))
+            then, values = before.get(part, {}), now[part]
+            compared = set(distinctive(schema, values)) | set(distinctive(schema, then))
+            moved += [f"{part}.{name}" for name in sorted(compared) if name in then and then[name] != values.get(name)]
+        return moved
+
+    def clear(self) -> None:
+        """Removes everything but the lock, to run the cell anew."""
+        for entry in self.path.iterdir() if self.path.is_dir() else ():
+            if entry != self.lock_path:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def open(self) -> Lock:
+        """Makes the directory and takes the lock.
+
+        Raises:
+            Locked: Another process works on the cell.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = Lock(self.lock_path)
+        lock.acquire()
+        return lock
+
+    def write_config(self) -> None:
+        """Writes the choices into ``config.json``."""
+        write_json(self.path / "config.json", self.resolved.plain())
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Marks the cell done."""
+        write_json(self.path / "result.json", result)
+
+    def disk_bytes(self) -> int:
+        """Returns the size of everything in the directory."""
+        return sum(entry.stat().st_size for entry in self.path.rglob("*") if entry.is_file())

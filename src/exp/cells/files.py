@@ -1,0 +1,62 @@
+"""Files that are written whole or not at all, also when the power goes: every writer of the project uses these."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replace_whole(path: Path) -> Iterator[Path]:
+    """Gives the name of a new file beside ``path`` and, once it has been written, puts it in the old one's place.
+
+    The file's bytes reach the disk before its name does, and the name before this returns. When the body raises, the
+    old file stays and nothing is left beside it.
+
+    Args:
+        path: Where the file belongs.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield fresh
+        sync(fresh)
+        os.replace(fresh, path)
+        sync(path.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's bytes, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file whole or not at all; numbers that are not finite become null."""
+    with replace_whole(path) as fresh:
+        fresh.write_text(json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Returns a JSON file's mapping, None where there is none that can be read."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def finite(value: Any) -> Any:
+    """Returns ``value`` with every number that JSON cannot hold replaced by None."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

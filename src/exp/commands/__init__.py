@@ -1,0 +1,21 @@
+"""The verbs of the command line, ``exp VERB ...``, one file each.
+
+A verb's module has ``arguments(parser)``, which declares its arguments, and ``run(options) -> int``, which returns the
+exit code and raises ``ConfigError`` or ``DataError`` with one line for the user. Its docstring is its help. A module
+with ``PASSES_ON`` gets the words as they are, since a task decides what they mean.
+"""
+
+VERBS = {
+    "list": "what can be chosen, and each choice's options",
+    "help": "how to use exp, in one screen",
+    "cost": "parameters, MACs and FLOPs of a model",
+    "diff": "how two cells differ",
+    "table": "published tables: list, run, compare, check",
+    "report": "one page with every table that has run",
+    "predict": "predictions of a trained cell on your own files",
+    "score": "official scores of prediction files",
+    "data": "what of a data set is on this machine",
+    "clean": "what the folder of cells holds, and its removal",
+    "dashboard": "a W&B workspace for a table",
+}
+"""Every verb and what it is for."""

@@ -1,0 +1,83 @@
+"""What all verbs share: finding the verb, its parser, its exit code, overrides and formats."""
+
+import argparse
+import functools
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from exp.commands import VERBS
+from exp.options.compose import composed
+from exp.options.errors import ConfigError, DataError, nearest
+from exp.options.resolve import Resolved, resolve
+
+Composes = Callable[[list[str]], dict[str, Any]]
+"""Composes overrides to a plain configuration."""
+
+
+def run_verb(verb: str, words: list[str]) -> int:
+    """Runs ``exp VERB WORDS`` and returns its exit code.
+
+    Raises:
+        ConfigError: There is no such verb.
+    """
+    if verb not in VERBS:
+        raise ConfigError(f"{verb}: no such verb; there are {', '.join(VERBS)}{nearest(verb, VERBS)}")
+    module = importlib.import_module(f"exp.commands.{verb}")
+    parser = argparse.ArgumentParser(
+        prog=f"exp {verb}",
+        description=(module.__doc__ or "").partition("\n\n")[2].strip() or VERBS[verb],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.arguments(parser)
+    passes_on = getattr(module, "PASSES_ON", False) and words[:1] not in (["-h"], ["--help"])
+    try:
+        options = argparse.Namespace(words=words) if passes_on else parser.parse_intermixed_args(words)
+        return int(module.run(options))
+    except SystemExit as end:  # how argparse ends, after help or an error of its own
+        return int(end.code or 0)
+    except (ConfigError, DataError) as error:
+        print(f"exp {verb}: {error}", file=sys.stderr)
+        return 2
+
+
+def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
+    """Adds ``--format``, whose first choice is the default; ``text`` and ``json`` where none are given."""
+    known = formats or ("text", "json")
+    parser.add_argument("--format", choices=known, default=known[0], help=f"how to print it ({known[0]} if not given)")
+
+
+def show(value: Any, text: str, form: str) -> None:
+    """Prints ``value`` as JSON or its text form, as ``--format`` says."""
+    print(json.dumps(value, indent=2) if form == "json" else text)
+
+
+def add_composition(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments by which Hydra is told where configuration lies."""
+    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a further folder of configuration")
+    parser.add_argument(
+        "--config-name", "-cn", metavar="NAME", default="config", help="the configuration to start from"
+    )
+
+
+def composition(options: argparse.Namespace, overrides: list[str]) -> tuple[list[str], Composes]:
+    """Returns the overrides and how to compose them, with the folder and name that the command line gives."""
+    if options.config_dir:
+        folder = Path(options.config_dir).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir {options.config_dir}: no such folder")
+        overrides = [*overrides, f"hydra.searchpath=[file://{folder.absolute()}]"]
+    return overrides, functools.partial(composed, name=options.config_name)
+
+
+def resolved_by(options: argparse.Namespace, overrides: list[str]) -> Resolved:
+    """Returns the cell that a command line describes.
+
+    Raises:
+        ConfigError: See ``composed`` and ``resolve``.
+    """
+    overrides, compose = composition(options, overrides)
+    return resolve(compose(overrides), [word for word in overrides if not word.startswith("hydra.")])

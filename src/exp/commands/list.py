@@ -1,0 +1,141 @@
+"""``exp list [GROUP [CHOICE]]``: what can be chosen, and each choice's options.
+
+Without words: the groups, with models and data sets by task, and the options that every run has.
+With a group (task, recipe, model, att, data, trainer, logger, optim, ...): a line a choice.
+With a group and a choice: its options, a line each.
+"""
+
+import argparse
+from typing import Any
+
+from exp.commands.front import add_format, show
+from exp.options.catalog import GROUPS, SECTIONS, TASKS, fitting
+from exp.options.compose import YAML_GROUPS, choices_of, conf_dir
+from exp.options.errors import ConfigError, nearest
+from exp.options.fields import default_of, describe, docs, explain, fields, hints, summary
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument("group", nargs="?", help=f"one of {', '.join(known_groups())}")
+    parser.add_argument("choice", nargs="?", help="a choice of the group")
+    add_format(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the groups, a group's choices, or a choice's options.
+
+    Raises:
+        ConfigError: There is no such group or choice.
+    """
+    if options.group is None:
+        value: Any = {group: choices_of(group) for group in YAML_GROUPS}
+        lines = overview()
+    elif options.choice is None and options.group in YAML_GROUPS:
+        value = {name: meaning(options.group, name) for name in choices_of(options.group)}
+        lines = choice_lines(options.group)
+    else:
+        schema = schema_of(options.group, options.choice)
+        value, lines = as_records(schema), option_lines(schema)
+    show(value, "\n".join(lines), options.format)
+    return 0
+
+
+def known_groups() -> list[str]:
+    """Returns the groups and sections that can be listed."""
+    return list(dict.fromkeys([*YAML_GROUPS, *SECTIONS]))
+
+
+def overview() -> list[str]:
+    """Returns all groups, models and data sets by task, and the options of every run, a line each."""
+    lines = [f"{group:9} {' '.join(choices_of(group))}" for group in ("task", "recipe", "att", "trainer", "logger")]
+    for task in TASKS.values():
+        lines += ["", f"task={task.name}: {summary(task)}"]
+        for group in ("model", "data"):
+            lines.append(f"  {group:7} {' '.join(fitting_choices(group, task.kind))}")
+    sections = [f"{name:9} {' '.join(fields(schema))}" for name, schema in SECTIONS.items() if name != "origin"]
+    return [*lines, "", *sections, "", "exp list GROUP says more, exp list GROUP CHOICE names a choice's options"]
+
+
+def fitting_choices(group: str, kind: str) -> list[str]:
+    """Returns the choices of a kind, and the YAML variants of them."""
+    own = fitting(group, kind)
+    variants = [name for name in choices_of(group) if name not in GROUPS[group] and _based_on(group, name) in own]
+    return [*own, *variants]
+
+
+def choice_lines(group: str) -> list[str]:
+    """Returns a line a choice; for a group that is a section as well, its options too."""
+    names = choices_of(group)
+    width = max(map(len, names))
+    lines = [f"{name:{width}}  {meaning(group, name)}" for name in names]
+    return [*lines, "", *option_lines(SECTIONS[group])] if group in SECTIONS else lines
+
+
+def meaning(group: str, name: str) -> str:
+    """Returns a choice's meaning in one line."""
+    schema = GROUPS.get(group, {}).get(name)
+    return summary(schema) if schema else _comment(group, name)
+
+
+def schema_of(group: str, choice: str | None) -> type:
+    """Returns the options class of a section or a choice.
+
+    Raises:
+        ConfigError: There is no such group or choice.
+    """
+    if group not in known_groups():
+        raise ConfigError(
+            f"{group}: no such group; there are {', '.join(known_groups())}{nearest(group, known_groups())}"
+        )
+    if group in SECTIONS and (choice is None or group not in GROUPS):
+        return SECTIONS[group]
+    base = choice if choice in GROUPS.get(group, {}) else _based_on(group, str(choice))
+    if base not in GROUPS.get(group, {}):
+        names = choices_of(group)
+        raise ConfigError(f"{group} {choice}: no such choice; there are {', '.join(names)}{nearest(choice, names)}")
+    return GROUPS[group][base]
+
+
+def option_lines(schema: type) -> list[str]:
+    """Returns a line an option: default, type and words."""
+    words = docs(schema)
+    return [f"{explain(schema, name)}: {words.get(name, '')}" for name in fields(schema)] or ["no options"]
+
+
+def as_records(schema: type) -> list[dict[str, Any]]:
+    """Returns an options class's options for JSON."""
+    words = docs(schema)
+    return [
+        {
+            "name": name,
+            "default": default_of(field),
+            "type": describe(hints(schema)[name]),
+            "meaning": words.get(name, ""),
+        }
+        for name, field in fields(schema).items()
+    ]
+
+
+def _based_on(group: str, name: str) -> str:
+    """Returns the choice that a YAML variant is made from, empty where it is none."""
+    path = conf_dir() / group / f"{name}.yaml"
+    if not path.is_file():
+        return ""
+    marker = f"/schema/{group}/"
+    return next(
+        (line.partition(marker)[2].partition("@")[0] for line in path.read_text().splitlines() if marker in line), ""
+    )
+
+
+def _comment(group: str, name: str) -> str:
+    """Returns what the comment at the top of a YAML file says."""
+    path = conf_dir() / group / f"{name}.yaml"
+    words = []
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        if line.startswith("# @package"):
+            continue
+        if not line.startswith("#"):
+            break
+        words.append(line.lstrip("# "))
+    return " ".join(words)

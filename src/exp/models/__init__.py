@@ -1,1 +1,0 @@
-"""Networks in plain torch, built from exp.nn; no knowledge of Hydra, Lightning or config."""

@@ -1,1 +1,0 @@
-"""Building blocks in plain torch: one idea a file, no knowledge of Hydra, Lightning or config."""

@@ -1,0 +1,1 @@
+"""What an option is: fields, types, checks, the catalog of choices, resolving, identity."""

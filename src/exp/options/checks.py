@@ -1,0 +1,51 @@
+"""Checks of single values, for ``option``: each returns what a value has to be, or None where it is right."""
+
+import math
+from typing import Any
+
+from exp.options.errors import nearest
+from exp.options.fields import Check
+
+
+def at_least(low: float) -> Check:
+    """Checks a lower bound."""
+    return lambda value: None if low <= value < math.inf else f"at least {low:g}"
+
+
+def above(low: float) -> Check:
+    """Checks a lower bound that is not itself allowed."""
+    return lambda value: None if low < value < math.inf else f"above {low:g}"
+
+
+def odd(value: int) -> str | None:
+    """Checks for a positive odd number."""
+    return None if value > 0 and value % 2 else "odd and positive"
+
+
+def fraction(value: float) -> str | None:
+    """Checks for a number in [0, 1)."""
+    return None if 0 <= value < 1 else "at least 0 and below 1"
+
+
+def probability(value: float) -> str | None:
+    """Checks for a number in [0, 1]."""
+    return None if 0 <= value <= 1 else "between 0 and 1"
+
+
+def joined(*known: str) -> Check:
+    """Checks for an ordered set joined by +, such as ``avg+max``."""
+
+    def check(value: str) -> str | None:
+        parts = value.split("+")
+        unknown = [part for part in parts if part not in known]
+        if unknown:
+            return f"{', '.join(known)} joined by +{nearest(unknown[0], known)}"
+        return None if len(set(parts)) == len(parts) else "without repeats"
+
+    return check
+
+
+def keywords(value: Any) -> str | None:
+    """Checks for a mapping from names to values."""
+    named = isinstance(value, dict) and all(isinstance(key, str) and key.isidentifier() for key in value)
+    return None if named else "options by name, such as {reduction: 8}"

@@ -1,0 +1,146 @@
+"""Composing with Hydra: where the YAML lies, what the root holds, and errors in one line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from exp import __file__ as package_file
+from exp.options.catalog import GROUPS, SECTIONS
+from exp.options.errors import ConfigError, nearest
+from exp.options.fields import fields
+from exp.options.resolve import Resolved, resolve
+
+YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "logger")
+"""Groups in the order in which they are shown."""
+
+PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "optuna": "optuna"}
+"""Choices that Hydra's plugins bring, with the extra that installs each."""
+
+
+def conf_dir() -> Path:
+    """The YAML that ships with the package, or the checkout's own."""
+    package = Path(package_file).parent
+    shipped = package / "conf"
+    return shipped if shipped.is_dir() else package.parents[1] / "conf"
+
+
+def root() -> dict[str, Any]:
+    """Returns the options at top level: the sections, and the short name of every option, none of them set."""
+    nodes = {section: unset(schema) for section, schema in SECTIONS.items()}
+    return {"seed": 0, "ckpt": None, "when": {}, **dict.fromkeys(short_names()), **nodes}
+
+
+def short_names() -> list[str]:
+    """Returns the options that may be given without their part's name."""
+    known = {**GROUPS, "": {name: schema for name, schema in SECTIONS.items() if name != "origin"}}
+    names = [name for schemas in known.values() for schema in schemas.values() for name in fields(schema)]
+    return [name for name in dict.fromkeys(names) if name not in ("name", *GROUPS, *SECTIONS)]
+
+
+def unset(schema: type) -> dict[str, Any]:
+    """Returns the options of a class with none of them set, as they are in a composed configuration."""
+    return dict.fromkeys(fields(schema))
+
+
+def register() -> None:
+    """Makes the options known to Hydra: the root, and every choice as ``GROUP/NAME`` and as a schema for YAML."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    again: dict[str, Any] = {} if before_14() else {"replace": True}
+    store.store(group="schema", name="root", package="_global_", node=root(), **again)
+    for group, known in GROUPS.items():
+        for name, schema in known.items():
+            node = {"name": name, **unset(schema)}
+            store.store(group=f"schema/{group}", name=name, node=node, **again)
+            if not (conf_dir() / group / f"{name}.yaml").exists():
+                store.store(group=group, name=name, node=node, **again)
+
+
+def before_14() -> bool:
+    """Whether Hydra is older than 1.4, which warns of what 1.3 wants and the other way round."""
+    import hydra
+
+    return hydra.__version__ < "1.4"
+
+
+def version_base() -> dict[str, Any]:
+    """Arguments by which Hydra 1.3 is told its version."""
+    return {"version_base": "1.3"} if before_14() else {}
+
+
+def composed(overrides: list[str], name: str = "config") -> dict[str, Any]:
+    """Returns the configuration as a plain dictionary, composed outside Hydra's own application.
+
+    Args:
+        overrides: What is overridden.
+        name: The configuration to start from.
+
+    Raises:
+        ConfigError: An override names nothing or is not well-formed.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    register()
+    try:
+        with initialize_config_dir(str(conf_dir()), **version_base()):
+            plain = OmegaConf.to_container(compose(name, overrides), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(in_one_line(error)) from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def resolved(overrides: list[str]) -> Resolved:
+    """Returns the cell that the overrides describe.
+
+    Raises:
+        ConfigError: See ``composed`` and ``resolve``.
+    """
+    return resolve(composed(overrides), overrides)
+
+
+def in_one_line(error: BaseException) -> str:
+    """Returns what Hydra or OmegaConf complains of in one line: what, where, and the nearest right spelling."""
+    cause = error.__cause__ or error
+    text = str(error)
+    key = getattr(cause, "full_key", None)
+    if key and "not in struct" in str(cause):
+        return f"{key}: no such option{_nearest_option(key)}"
+    missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
+    if missing:
+        group, _, choice = missing[1].rpartition("/")
+        if choice in PLUGINS:
+            return f"{group}={choice}: is not installed: pip install 'exp-tables[{PLUGINS[choice]}]'"
+        options = choices_of(group)
+        if group.startswith("recipe/"):
+            recipes = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+            return f"recipe={choice}: not a recipe of this task; it has {', '.join(recipes)}"
+        return f"{group}={choice}: no such choice; there are {', '.join(options)}{nearest(choice, options)}"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return f"{unknown[1]}: no such option{_nearest_option(unknown[1])}"
+    # Hydra 1.4 puts the place in the list of overrides first, where 1.3 begins with what is wrong.
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("Error when parsing index")]
+    return " ".join(line for line in lines[:2] if line)
+
+
+def choices_of(group: str) -> list[str]:
+    """Returns the choices of a group in the order of their declaration, then those that are YAML alone."""
+    files = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    return [*GROUPS.get(group, {}), *(name for name in files if name not in GROUPS.get(group, {}))]
+
+
+def _nearest_option(key: str) -> str:
+    part = key.partition(".")[0]
+    dotted = [
+        f"{group}.{name}" for group, known in GROUPS.items() for schema in known.values() for name in fields(schema)
+    ] + [f"{section}.{name}" for section, schema in SECTIONS.items() for name in fields(schema)]
+    if "." not in key:
+        return nearest(key, [*YAML_GROUPS, *root(), "hydra"]) or nearest(
+            key, [name.partition(".")[2] for name in dotted]
+        )
+    return nearest(key, [name for name in dotted if name.startswith(part + ".")]) or nearest(key, dotted)

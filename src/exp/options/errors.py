@@ -1,0 +1,22 @@
+"""Errors that end in one line and an exit code; here, so that telling them apart loads nothing."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConfigError(ValueError):
+    """A choice or option is wrong; the message is one line: what, where, what to do. Exit code 2."""
+
+
+class DataError(Exception):
+    """A data set is missing or damaged; the message is one line: what, where, and what to do. Exit code 2."""
+
+
+class CellFailed(Exception):
+    """A cell has not ended well and whoever asked for it does not go on. Exit code 1."""
+
+
+def nearest(word: object, known: Iterable[object]) -> str:
+    """Returns ``"; did you mean 'x'?"`` for the closest spelling among ``known``, or an empty string."""
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

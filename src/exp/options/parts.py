@@ -1,0 +1,138 @@
+"""The parts of a run for which there are choices: task, model, attention block and data set."""
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from typing_extensions import Self
+
+from exp.options.errors import ConfigError
+from exp.options.fields import Options, option
+
+if TYPE_CHECKING:
+    from exp.options.config import Config
+
+Placement = Literal["branch_end", "branch_mid", "block_start", "block_end", "stage_end", "between_stages"]
+
+
+class Part(Options):
+    """A choice of one part of a run, with its options."""
+
+    name: ClassVar[str]
+    """What the choice is called: ``att=NAME``."""
+    builds: ClassVar[str]
+    """``package.module:Class``, what takes these options; imported when built, so that planning needs no torch."""
+
+    @classmethod
+    def builder(cls) -> Any:
+        """Imports and returns what takes these options."""
+        module, _, attribute = cls.builds.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def settled(self, config: "Config") -> Self:
+        """Returns these options with what was left open decided by the other parts."""
+        return self
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        return None
+
+    def identified(self) -> dict[str, Any]:
+        """Returns what belongs to a cell's identity beside the options that differ from their defaults."""
+        return {}
+
+
+class TaskOptions(Part):
+    """What every task has. ``builds`` names the task's LightningModule."""
+
+    kind: ClassVar[str]
+    """What the task works on, such as images; models and data sets of the same kind fit."""
+    monitor: ClassVar[str]
+    """Metric by which the best epoch is chosen."""
+    mode: ClassVar[Literal["max", "min"]]
+    """Whether more of the monitored metric is better."""
+    headline: ClassVar[tuple[str, ...]] = ()
+    """Metrics that the screen shows, in order; all where none are named. metrics.jsonl has all of them."""
+    prefers: ClassVar[dict[str, str]] = {}
+    """The part that gets an option given by its short name where two parts have it: ``{"fusion": "model"}``."""
+    sets: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Options that give their value to several others: ``{"order": ("train_order", "test_order")}``."""
+
+    select: Literal["val", "test"] = "val"
+    """Part on which the best epoch is chosen; test is a flaw of some sources and needs recipe=published."""
+
+    @classmethod
+    def shown(cls, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Returns those of the metrics that the screen shows."""
+        return {name: metrics[name] for name in cls.headline or metrics if name in metrics}
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        if self.select == "test" and config.recipe != "published":
+            return "task.select=test: choosing the epoch on the test part needs recipe=published"
+        return None
+
+
+class ModelOptions(Part):
+    """What every model has."""
+
+    kind: ClassVar[str]
+    """What the model takes, such as images."""
+
+
+class DataOptions(Part):
+    """What every data set has. Its class named by ``builds`` reads it, torch-free, and is built from these options."""
+
+    kind: ClassVar[str]
+    """What the set consists of, such as images."""
+    surrogate: ClassVar[bool] = False
+    """Whether the set is generated in the shape of a real one, so that its results are never compared with papers'."""
+
+    def reader(self) -> Any:
+        """Returns the reader of the set.
+
+        Raises:
+            ConfigError: Options that exclude one another.
+        """
+        try:
+            return self.builder()(self)
+        except ValueError as error:
+            raise ConfigError(f"data={self.name}: {error}") from error
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        share = config.trainer.devices * config.trainer.accumulate
+        batch = getattr(self, "batch_size", share)
+        if batch < share:
+            return (
+                f"data.batch_size={batch}: smaller than trainer.devices x trainer.accumulate = {share}; raise the one"
+                " or lower the other"
+            )
+        return None
+
+
+class NoAttention(Part):
+    """No attention: the plain backbone."""
+
+    name = "none"
+    builds = "torch.nn:Identity"
+
+
+class BlockOptions(Part):
+    """What every attention block has: a place in the backbone."""
+
+    placement: Placement = "branch_end"
+    """Where the block stands: end or middle of the residual branch, before it, after the addition, after each stage,
+    after each stage but the last."""
+    record: bool = option(False, identity=False)
+    """Write what gates and routers do to metrics.jsonl, and draw maps and Grad-CAM (attention.png)."""
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        if self.record and config.trainer.compile:
+            return "att.record=true: a compiled model cannot be watched; leave trainer.compile out"
+        return None
+
+    def own(self) -> dict[str, Any]:
+        """Returns the options of the block alone, without its place."""
+        return {name: value for name, value in self.plain().items() if name not in ("placement", "record")}

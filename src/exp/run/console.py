@@ -1,0 +1,79 @@
+"""What a person sees while one cell trains in the foreground: a line an epoch, the scores, what to type next."""
+
+import math
+import shlex
+import sys
+from typing import Any
+
+from exp.cells.cell import Cell
+from exp.cells.terminal import disk, shown
+
+
+class Console:
+    """Prints a cell's progress.
+
+    Args:
+        cell: The cell.
+        command: What the user typed.
+    """
+
+    def __init__(self, cell: Cell, command: str) -> None:
+        self.cell = cell
+        self.command = command
+        self._inline = sys.stdout.isatty()
+
+    def begin(self, anew: bool) -> None:
+        """Says which cell this is and whether there is anything to do."""
+        if self.cell.result() is not None and not anew:
+            print(f"{self._path()} is done; not run again (sweep.force=done runs it anew)")
+            return
+        going_on = not anew and (self.cell.path / "last.ckpt").exists()
+        print(f"{'going on with' if going_on else 'running'} {self._path()}", flush=True)
+        if self.cell.resolved.narrowed:
+            print(f"{self.cell.resolved.narrowed} by recipe={self.cell.resolved.config.recipe}", flush=True)
+
+    def progress(self, state: dict[str, Any]) -> None:
+        """A line for each epoch; on a terminal the batch in between."""
+        head = f"epoch {state['epoch']}/{state['max_epochs']}"
+        if state["epoch_done"]:
+            scores = "  ".join(f"{name} {value:.4g}" for name, value in state["metrics"].items())
+            print(f"{self._erase()}{head}  {scores}", flush=True)
+        elif self._inline:
+            print(f"{self._erase()}{head}  batch {state['batch']}/{state['batches']}", end="", flush=True)
+
+    def end(self, state: str) -> None:
+        """The scores, where they lie, and what to type next."""
+        result = self.cell.result()
+        if result is not None:
+            task = self.cell.resolved.config.task
+            headline = task.shown(result["test"])
+            # JSON has no nan: what could not be measured comes back as None.
+            scores = "  ".join(f"{name} {math.nan if value is None else value:.4g}" for name, value in headline.items())
+            label = " (epoch chosen on the test part)" if task.select == "test" else ""
+            print(f"test{label}  {scores}")
+            print(f"{result['params']:,} parameters, {result['macs']:,} MACs, {result['train_seconds']:.1f} s training")
+            print(f"results in {self._path()} ({disk(self.cell.path)} on disk)")
+            best = self.cell.path / "best.ckpt"
+            if best.exists():
+                print(f"Next: exp {self._overrides()}ckpt={shlex.quote(str(best))} trainer.max_epochs=0")
+            return
+        status = self.cell.status()
+        if state in ("failed", "diverged"):
+            print(f"{state}: {status.get('error')}", file=sys.stderr)
+            print(f"traceback in {self._path()}/error.txt", file=sys.stderr)
+        elif state == "running":
+            print(f"another process works on this cell, on {status.get('host')} (pid {status.get('pid')})")
+        else:
+            print(f"{self._erase()}interrupted; everything is saved. To go on: {self.command}")
+
+    def _overrides(self) -> str:
+        words = [word for word in shlex.split(self.command) if word.startswith("hydra.searchpath=")]
+        words += self.cell.resolved.overrides
+        kept = [o for o in words if not o.startswith(("ckpt=", "trainer.max_epochs=", "sweep."))]
+        return shlex.join(kept) + " " if kept else ""
+
+    def _erase(self) -> str:
+        return "\r\x1b[K" if self._inline else ""
+
+    def _path(self) -> str:
+        return shown(self.cell.path)

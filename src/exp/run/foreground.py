@@ -1,0 +1,71 @@
+"""The function that Hydra runs: one cell in this process, its progress on the screen."""
+
+import shlex
+import signal
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from exp.cells.cell import EXIT_CODES, Cell
+from exp.cells.terminal import typed_command
+from exp.options.errors import ConfigError, DataError
+from exp.options.resolve import Resolved, resolve
+from exp.run import exit_code, srun
+from exp.run.console import Console
+from exp.run.devices import refuse_missing_devices
+from exp.run.job import run_cell
+
+
+def under_hydra(config: Any) -> Any:
+    """Runs the cell that Hydra composed and leaves the exit code in `exp.run.exit_code`.
+
+    Returns:
+        For a sweeper that looks for the best: the monitored metric of the best epoch; the cell's state if it has none.
+    """
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    try:
+        resolved = resolve({str(key): value for key, value in plain.items()}, HydraConfig.get().overrides.task)
+        step = srun.step()
+        if step is not None:
+            step.check(resolved.config.trainer.devices)
+        else:
+            refuse_missing_devices(resolved.config.trainer)
+        resolved.config.data.reader().check()
+    except (ConfigError, DataError) as error:
+        print(f"exp: {error}", file=sys.stderr)
+        exit_code.code = 2
+        return "invalid"
+    if step is not None and step.rank.rank:
+        exit_code.code = srun.follow(step, resolved, Cell.of(resolved).path)
+        return "followed"
+    return _run(resolved, step)
+
+
+def _run(resolved: Resolved, step: srun.Step | None) -> Any:
+    cell = Cell.of(resolved)
+    launched = HydraConfig.get().mode == RunMode.MULTIRUN
+    command = shlex.join(["exp", *resolved.overrides]) if launched else typed_command()
+    console = Console(cell, command)
+    force, state = resolved.config.sweep.force, cell.status()["state"]
+    anew = force == state or (force == "failed" and state == "diverged")
+    console.begin(anew)
+    with srun.Tasks(step) if step is not None else nullcontext() as tasks:
+        state = run_cell(resolved, command=command, anew=anew, report=console.progress, tasks=tasks)
+    console.end(state)
+    exit_code.code = EXIT_CODES[state]
+    if state == "waiting":
+        _requeue()
+    result = cell.result()
+    return result["best"]["value"] if result and result["best"] else state
+
+
+def _requeue() -> None:
+    """Asks the queue that has warned this job by SIGUSR2 to start it again, now that the cell is saved."""
+    handler = signal.getsignal(signal.SIGUSR2)
+    if callable(handler):
+        handler(signal.SIGUSR2, None)

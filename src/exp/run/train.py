@@ -1,0 +1,246 @@
+"""Trains and tests one cell. The only place that builds a Trainer."""
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
+
+from exp.callbacks.checkpoint import Interrupted as Interrupted
+from exp.callbacks.checkpoint import Keeper, LockLost
+from exp.callbacks.early_stopping import EarlyStopping
+from exp.callbacks.ema import WeightAverage
+from exp.callbacks.gate_record import GateRecord, record_maps
+from exp.callbacks.gradient_norms import GradientNorms
+from exp.callbacks.recorder import Recorder, Report
+from exp.cells.metrics_file import MetricsFile, read_metrics
+from exp.layers.sync_norm import synchronised
+from exp.options.config import Config
+from exp.options.errors import ConfigError
+from exp.options.sections import Trainer
+from exp.run.ddp import ALONE, Rank, Ranks
+from exp.tasks.base import Loader, Task
+from exp.tasks.build import build_task, cost
+from exp.tasks.checkpoint import load_weights, weights_sha256
+from exp.tasks.pretrained import load_timm
+
+
+def run(
+    config: Config,
+    folder: Path,
+    *,
+    rank: Rank = ALONE,
+    threads: int = 0,
+    held: Callable[[], bool] = lambda: True,
+    report: Report = lambda progress: None,
+    views: Sequence[pl.Callback] = (),
+) -> dict[str, Any]:
+    """Trains, goes back to the best epoch and tests it once.
+
+    Args:
+        config: The cell's options.
+        folder: The cell's directory; a ``last.ckpt`` there is gone on from.
+        rank: Which process of how many this is.
+        threads: CPU threads; 0 leaves torch's own number.
+        held: Whether the cell's lock is still ours.
+        report: Takes the progress.
+        views: Callbacks that show metrics.jsonl elsewhere; called after it is written.
+
+    Returns:
+        What the run measured: metrics by split, cost, time, samples, world size, and the hash of the final weights.
+
+    Raises:
+        Interrupted: Asked to stop; what is needed to go on is saved.
+        Diverged: The loss is not finite.
+        DataError: The data set is missing or damaged.
+    """
+    _quiet()
+    if threads:
+        torch.set_num_threads(threads)
+    device = _device(config.trainer, rank)
+    task = _prepared(config, device, rank)
+    keeper = Keeper(
+        folder, save_every=config.trainer.save_every, monitor=config.task.monitor, mode=config.task.mode, held=held
+    )
+    metrics = MetricsFile(folder / "metrics.jsonl")
+    recorder = Recorder(metrics, log_every=config.trainer.log_every, report=report)
+    extras = _extras(config, metrics)
+    trainer = _trainer(config, folder, rank, device, [*extras, recorder, *views, keeper])
+
+    def loader(split: str) -> Loader | None:
+        return task.loader(split, device=device, rank=rank.rank, world_size=rank.world_size)
+
+    if config.trainer.max_epochs:
+        _fit(trainer, task, loader, folder)
+        _same_world(trainer, rank)
+    result = _tested(trainer, task, keeper, loader("test"))
+    if not trainer.is_global_zero:
+        return result
+    if not held():
+        raise LockLost("another process has taken this cell over; its result counts")
+    metrics.write(split="test", epoch=trainer.current_epoch, step=trainer.global_step, **task.latest["test"])
+    for extra in extras:
+        if isinstance(extra, GateRecord):
+            result |= extra.result
+            record_maps(task, folder)
+    return result | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
+
+
+def _tested(trainer: pl.Trainer, task: Task, keeper: Keeper, loader: Loader | None) -> dict[str, Any]:
+    """Tests the weights of the best epoch and returns what the run measured."""
+    final = weights_sha256(task.model)
+    if keeper.best is not None and not task.config.trainer.fast_dev_run:
+        load_weights(task, str(keeper.folder / "best.ckpt"))
+    tested = time.monotonic()
+    trainer.test(task, dataloaders=loader, verbose=False)
+    device = task.device
+    return {
+        "test": task.latest["test"],
+        "best": keeper.best,
+        "epochs": trainer.current_epoch,
+        "train_seconds": round(keeper.train_seconds - (time.monotonic() - tested), 3),
+        "samples_seen": total_samples(task),
+        "world_size": trainer.world_size,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "weights_sha256": final,
+    }
+
+
+def _prepared(config: Config, device: torch.device, rank: Rank) -> Task:
+    """Returns the task with its starting weights, in the memory format and on the ranks it will be trained with."""
+    task = build_task(config)
+    if config.trainer.channels_last:
+        task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.ckpt:
+        load_weights(task, config.ckpt)
+    elif getattr(config.model, "init", "own") == "timm":
+        load_timm(task.model, config.model.timm)
+    if rank.world_size > 1 and config.trainer.sync_batchnorm:
+        task.model = synchronised(task.model, device)
+    if config.trainer.compile:
+        task.model.compile(dynamic=False)
+    return task
+
+
+def _fit(trainer: pl.Trainer, task: Task, loader: Callable[[str], Loader | None], folder: Path) -> None:
+    task.train_loader = loader("train")
+    assert task.train_loader is not None
+    task.steps_per_epoch = _steps(len(task.train_loader), task.config.trainer)
+    last = folder / "last.ckpt"
+    trainer.fit(
+        task,
+        train_dataloaders=task.train_loader,
+        val_dataloaders=loader(task.eval_split),
+        ckpt_path=str(last) if last.exists() else None,
+    )
+
+
+def _extras(config: Config, metrics: MetricsFile) -> list[pl.Callback]:
+    """Returns the callbacks that the options ask for."""
+    options, task = config.trainer, config.task
+    extras: list[pl.Callback] = []
+    if options.ema:
+        extras.append(WeightAverage(options.ema))
+    if options.patience:
+        extras.append(EarlyStopping(patience=options.patience, monitor=task.monitor, mode=task.mode))
+    if options.gradient_norms:
+        extras.append(GradientNorms(metrics.write, options.gradient_norms))
+    if getattr(config.att, "record", False):
+        extras.append(GateRecord(metrics.write))
+    return extras
+
+
+def total_samples(task: Task) -> int:
+    """Returns the number of samples trained on over all ranks."""
+    seen = torch.tensor(task.samples_seen, dtype=torch.int64, device=task.device)
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(seen)
+    return int(seen)
+
+
+def _device(options: Trainer, rank: Rank) -> torch.device:
+    wanted = options.accelerator
+    available = torch.cuda.device_count() if wanted != "cpu" and torch.cuda.is_available() else 0
+    if available < rank.per_node and (wanted == "gpu" or (available and rank.nodes > 1)):
+        where = f", {rank.per_node} of them on each node," if rank.nodes > 1 else ""
+        raise ConfigError(
+            f"trainer.devices={rank.world_size}:{where} {available} GPUs are visible; lower it or take"
+            " trainer.accelerator=cpu"
+        )
+    return torch.device("cuda", rank.local_rank) if available >= rank.per_node else torch.device("cpu")
+
+
+def _trainer(
+    config: Config, folder: Path, rank: Rank, device: torch.device, callbacks: list[pl.Callback]
+) -> pl.Trainer:
+    options = config.trainer
+    strategy: Strategy | str = SingleDeviceStrategy(device)
+    if rank.world_size > 1:
+        strategy = DDPStrategy(gradient_as_bucket_view=True)
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=rank.per_node,
+        num_nodes=rank.nodes,
+        strategy=strategy,
+        plugins=[Ranks(rank)],
+        precision=options.precision,
+        max_epochs=options.max_epochs,
+        accumulate_grad_batches=options.accumulate,
+        gradient_clip_val=config.optim.clip or None,
+        fast_dev_run=options.fast_dev_run,
+        overfit_batches=options.overfit_batches,
+        profiler=_profiler(options.profiler, folder),
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        inference_mode=True,
+        default_root_dir=str(folder),
+    )
+
+
+def _profiler(name: str, folder: Path) -> Any:
+    from lightning.pytorch import profilers
+
+    kinds = {
+        "simple": profilers.SimpleProfiler,
+        "advanced": profilers.AdvancedProfiler,
+        "pytorch": profilers.PyTorchProfiler,
+    }
+    return None if name == "none" else kinds[name](dirpath=str(folder), filename="profile")
+
+
+def _steps(batches: int, options: Trainer) -> int:
+    limit = options.fast_dev_run or options.overfit_batches
+    return math.ceil((min(batches, limit) if limit else batches) / options.accumulate)
+
+
+def _same_world(trainer: pl.Trainer, rank: Rank) -> None:
+    group = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    if not trainer.world_size == group == rank.world_size:
+        raise RuntimeError(
+            f"{rank.world_size} ranks planned, Lightning has {trainer.world_size}, the group has {group}"
+        )
+
+
+def _quiet() -> None:
+    """Silences Lightning's notices, which say nothing that a sweep's log needs."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*GPU available but not used.*",
+        ".*ended before the epoch ended and your dataloader is not resumable.*",
+        ".*isinstance.treespec, LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message)

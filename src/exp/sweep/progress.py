@@ -1,0 +1,103 @@
+"""What a person sees while a sweep runs: counts, one line a running cell, time left. Starts no thread."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from exp.sweep.plan import Planned
+from exp.sweep.summary import duration
+
+STYLES = {"done": "green", "running": "cyan", "failed": "red", "diverged": "magenta", "waiting": "dim"}
+
+
+class Progress:
+    """A live view on a terminal, a line an event elsewhere.
+
+    Args:
+        cells: The cells that will run.
+        names: What to call each, by key.
+        finished: How many of the sweep's cells were done before.
+    """
+
+    def __init__(self, cells: Sequence[Planned], names: dict[str, str], finished: int, console: Console) -> None:
+        self._cells = {planned.resolved.key: planned for planned in cells}
+        self._names = names
+        self._finished = finished
+        self._console = console
+        self._started = time.monotonic()
+        self._states: dict[str, str] = dict.fromkeys(self._cells, "waiting")
+        self._progress: dict[str, float] = {}
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> "Progress":
+        if self._live:
+            self._live.start()
+        else:
+            self._console.print(f"{len(self._cells)} cells to run, {self._finished} done before")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def update(self, running: set[str]) -> None:
+        """Looks at the cells' status files and draws."""
+        statuses = {}
+        for key, planned in self._cells.items():
+            if key in running:
+                statuses[key] = planned.cell.status()
+                self._become(key, "running", statuses[key])
+                self._progress[key] = fraction(statuses[key])
+            elif self._states[key] == "running":
+                status = planned.cell.status()
+                self._become(key, status["state"], status)
+                self._progress[key] = 1.0 if status["state"] in ("done", "failed", "diverged") else 0.0
+        if self._live:
+            self._live.update(self._drawn(statuses), refresh=True)
+
+    def _become(self, key: str, state: str, status: dict[str, Any]) -> None:
+        if self._states[key] == state:
+            return
+        self._states[key] = state
+        if not self._live:
+            failed = state in ("failed", "diverged")
+            said = f": {status.get('error')}" if failed else f"  {metrics(status)}" if state == "done" else ""
+            self._console.print(f"{state:9} {self._names[key]}{said}", highlight=False)
+
+    def _drawn(self, statuses: dict[str, dict[str, Any]]) -> Group:
+        counts = {state: list(self._states.values()).count(state) for state in STYLES}
+        counts["done"] += self._finished
+        head = Text("  ").join(Text(f"{n} {state}", style=STYLES[state]) for state, n in counts.items() if n)
+        head.append(f"   {duration(time.monotonic() - self._started)}{self._left()}", style="dim")
+        grid = Table.grid(padding=(0, 2))
+        for key, status in statuses.items():
+            epochs = f"epoch {status.get('epoch', 0)}/{status['max_epochs']}" if "max_epochs" in status else "starting"
+            bar = ProgressBar(total=1.0, completed=self._progress[key], width=24)
+            grid.add_row(self._names[key], epochs, bar, Text(metrics(status), style="dim"))
+        return Group(head, grid)
+
+    def _left(self) -> str:
+        done = sum(self._progress.values())
+        if done <= 0:
+            return ""
+        elapsed = time.monotonic() - self._started
+        return f", about {duration(elapsed * (len(self._cells) - done) / done)} left"
+
+
+def fraction(status: dict[str, Any]) -> float:
+    """How much of a cell is trained, from 0 to 1."""
+    if not status.get("max_epochs"):
+        return 0.0
+    inside = status.get("batch", 0) / max(1, status.get("batches", 1))
+    return min(1.0, (status.get("epoch", 0) + inside) / status["max_epochs"])
+
+
+def metrics(status: dict[str, Any]) -> str:
+    """The last metrics of a status in a line."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in status.get("metrics", {}).items() if value is not None)

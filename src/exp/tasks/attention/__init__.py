@@ -1,0 +1,1 @@
+"""Image classification with attention blocks (notebooks 003 and 004)."""

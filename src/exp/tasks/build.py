@@ -1,0 +1,69 @@
+"""A cell's task and network, built from its options, and what the network costs."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from exp.options.config import Config
+from exp.options.parts import BlockOptions, NoAttention
+from exp.tasks.base import Task, stable_seed
+from exp.tasks.count import count
+
+_WEIGHTS = 0xC0FFEE
+"""Keeps the random numbers of starting weights apart from all others that follow from a cell's seed."""
+
+
+def attention(options: BlockOptions | NoAttention) -> dict[str, Any]:
+    """Returns a network's attention arguments: ``att``, which builds a block from its channels, and ``placement``.
+
+    Without attention there are none.
+    """
+    if isinstance(options, NoAttention):
+        return {}
+    return {"att": partial(options.builder(), options=options), "placement": options.placement}
+
+
+def attention_class(options: BlockOptions | NoAttention) -> type[nn.Module] | None:
+    """Returns the class of the chosen attention block, None for none."""
+    return None if isinstance(options, NoAttention) else options.builder()
+
+
+def backbone(config: Config, *, in_channels: int, num_classes: int, image_size: tuple[int, int]) -> nn.Module:
+    """Returns the chosen network of images with the chosen attention.
+
+    Args:
+        config: The cell's options, of which ``model`` and ``att`` are read.
+        in_channels: Channels of an image.
+        num_classes: Outputs of the classifier.
+        image_size: Height and width of an image.
+    """
+    build = config.model.builder()
+    return build(
+        config.model, in_channels=in_channels, num_classes=num_classes, image_size=image_size, **attention(config.att)
+    )
+
+
+def build_task(config: Config) -> Task:
+    """Returns the cell's task with the reader of its data set and its network, whose weights follow from the seed.
+
+    Raises:
+        ConfigError: Options of the data set exclude one another.
+    """
+    source = config.data.reader()
+    torch.manual_seed(stable_seed(config.seed, _WEIGHTS))
+    return config.task.builder()(config, source)
+
+
+def cost(config: Config) -> dict[str, Any]:
+    """Returns what a cell's network costs for one sample, without data or memory.
+
+    ``params`` is the number of parameters, ``macs`` that of multiply-accumulates, ``gflops_published`` the figure by
+    the convention of papers (see ``exp.tasks.count``); further costs of the task follow.
+    """
+    with torch.device("meta"):
+        task = build_task(config)
+    counts = count(task.model, *task.example_shapes())
+    known = {"params": counts.params, "macs": counts.macs, "gflops_published": round(counts.gflops_published, 4)}
+    return known | task.extra_costs()

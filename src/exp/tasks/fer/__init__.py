@@ -1,0 +1,1 @@
+"""Facial expression recognition (notebook 002)."""

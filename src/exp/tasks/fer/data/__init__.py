@@ -1,0 +1,1 @@
+"""Faces: sets, splits and copies."""

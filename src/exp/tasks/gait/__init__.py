@@ -1,0 +1,1 @@
+"""Gait recognition on silhouettes (notebook 000)."""

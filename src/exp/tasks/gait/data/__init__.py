@@ -1,0 +1,1 @@
+"""Walks: sets, clips and batches."""

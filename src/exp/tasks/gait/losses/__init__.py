@@ -1,0 +1,1 @@
+"""Triplet and cross-entropy losses."""

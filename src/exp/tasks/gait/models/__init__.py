@@ -1,0 +1,1 @@
+"""Gait nets and their parts."""

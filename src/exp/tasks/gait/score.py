@@ -1,0 +1,97 @@
+"""CASIA-B's scores of anybody's features: ``exp score casia_b FEATURES.npz``. Torch-free."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exp.tasks.gait.metrics import KINDS, METRICS, ProtocolError, Report, evaluate, load
+
+
+def score_casia_b(words: list[str], prog: str) -> int:
+    """Prints the scores of a file of features by the CASIA-B protocol.
+
+    Args:
+        words: The command line after the name of the score.
+        prog: How the command is called, for help and errors.
+
+    Returns:
+        The exit code: 0, or 2 where the file cannot be read or does not fit the protocol.
+
+    Raises:
+        SystemExit: Help was asked for (code 0), or the command line is wrong (code 2).
+    """
+    parser = argparse.ArgumentParser(prog=prog, description="Scores walks by the CASIA-B protocol.")
+    parser.add_argument(
+        "features", type=Path, help="npz with features (n, c, p), ids, types (such as nm-05) and views (such as 090)"
+    )
+    parser.add_argument("--metric", choices=METRICS, default="euclidean")
+    parser.add_argument("--rounding", action="store_true", help="round each angle pair to two decimals, as published")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    given = parser.parse_args(words)
+    try:
+        report = evaluate(**load(given.features), metric=given.metric, rounding=given.rounding)
+    except ProtocolError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(as_json(report), allow_nan=False) if given.format == "json" else as_text(report))
+    return 0
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Returns the whole report as plain values, None where there is no number."""
+    conditions = {
+        name: {
+            "views": list(condition.views),
+            **{score: condition.scores[score] for score in KINDS},
+            "per_view": {score: _plain(condition.per_view[score]) for score in KINDS},
+            "matrix": {score: _plain(condition.matrices[score]) for score in KINDS},
+        }
+        for name, condition in report.conditions.items()
+    }
+    return {
+        "scores": report.scores(),
+        "conditions": conditions,
+        "cross_view": report.cross,
+        "missing": list(report.missing),
+    }
+
+
+def _plain(values: np.ndarray) -> list[Any]:
+    return [
+        _plain(value) if isinstance(value, np.ndarray) else None if np.isnan(value) else float(value)
+        for value in values
+    ]
+
+
+def as_text(report: Report) -> str:
+    """Headline, a row an angle, the matrices and the stricter protocol."""
+    lines = [f"{'':6}{'rank-1':>8}{'rank-5':>8}{'mAP':>8}{'mINP':>8}   identical views excluded"]
+    for name, condition in report.conditions.items():
+        lines.append(f"{name.upper():6}" + "".join(f"{condition.scores[score]:8.2f}" for score in KINDS))
+    views = next(iter(report.conditions.values())).views
+    lines += ["", "rank-1 by probe view", "      " + "".join(f"{view:>8}" for view in views)]
+    for name, condition in report.conditions.items():
+        lines.append(f"{name.upper():6}" + _row(condition.per_view["r1"]))
+    for name, condition in report.conditions.items():
+        lines += ["", f"{name.upper()} rank-1, probe view (row) x gallery view (column)"]
+        lines.append("      " + "".join(f"{view:>8}" for view in views))
+        lines += [f"{view:6}" + _row(row) for view, row in zip(views, condition.matrices["r1"], strict=True)]
+    if report.cross:
+        cross = "  ".join(f"{score} {value:.2f}" for score, value in report.cross.items())
+        lines += ["", f"cross-view protocol (nm/bg/cl-01 against nm/bg/cl-02 of all views)  {cross}"]
+    if report.missing:
+        lines += ["", f"no probes of {', '.join(name.upper() for name in report.missing)}"]
+    return "\n".join(lines)
+
+
+def _row(values: np.ndarray) -> str:
+    return "".join(f"{'-':>8}" if np.isnan(value) else f"{value:8.2f}" for value in values)
+
+
+SCORES: dict[str, Callable[[list[str], str], int]] = {"casia_b": score_casia_b}
+"""The scores by name, as ``exp score`` finds them."""

@@ -1,0 +1,1 @@
+"""Lane sets, their labels and batches."""

@@ -1,0 +1,269 @@
+"""The metrics of a lane model's evaluation: CULane's F1, errors, and signs that a model does not learn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from exp.tasks.lane.data.codec import LaneCodec
+from exp.tasks.lane.metrics.area import Area
+from exp.tasks.lane.metrics.culane import CROSS, MF1, areas, count, matched
+
+SWAP_IOU = 0.5
+"""Threshold of the F1 with another image's labels."""
+SWAPPED_IMAGES = 2000
+"""Images of a rank that take part in the swap; their lanes have to be kept until the end."""
+_REPORTED = {0.5: "f1_50", 0.75: "f1_75", 0.9: "f1_90"}
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A batch after the model.
+
+    Attributes:
+        losses: (B, S, T) cross-entropy of the right tokens under teacher forcing.
+        counted: bool (B, S, T), rows that the training loss counts.
+        forced: (B, S, T) likeliest tokens under teacher forcing.
+        written: (B, S, T) tokens of autoregressive decoding.
+        ids: (B, S, T) right tokens.
+        x: (B, S, T) right x in input pixels, NaN where there is no point.
+        uniformity: How uniform the attention of each decoder block is, in 0..1; empty where it was not measured.
+        token_mean: Mean of the visual tokens.
+        token_std: Their standard deviation.
+    """
+
+    losses: Tensor
+    counted: Tensor
+    forced: Tensor
+    written: Tensor
+    ids: Tensor
+    x: Tensor
+    uniformity: list[Tensor]
+    token_mean: Tensor
+    token_std: Tensor
+
+
+class LaneScores:
+    """Sums over an evaluation, from which the metrics are computed.
+
+    Image-swap F1 scores each image's lanes against the labels of another, half the set away. A model that uses its
+    input scores far lower there; a model that has learnt a typical road scores the same.
+
+    Args:
+        codec: Turns tokens into lanes.
+        labels: Lanes of all images of the split in pixels of the original.
+        categories: Category of each image.
+        blocks: Decoder blocks whose attention is probed.
+        device: Where the sums are kept.
+        extra: Metrics known beforehand, returned with the others.
+
+    Attributes:
+        probed: Whether the attention to the image has been measured.
+    """
+
+    def __init__(
+        self,
+        codec: LaneCodec,
+        labels: Sequence[Sequence[np.ndarray]],
+        categories: Sequence[str],
+        *,
+        blocks: int,
+        device: torch.device,
+        extra: dict[str, float] | None = None,
+    ) -> None:
+        self.codec = codec
+        self.labels = labels
+        self.categories = categories
+        self.extra = extra or {}
+        self.kinds = sorted({kind for kind in categories if kind})
+        self._names = [
+            *("images", "batches", "loss", "counted", "rows", "forced", "written", "agreed_rows", "lanes", "probes"),
+            *("error", "error_original", "points", "bend", "bends", "predicted", "labelled", "token_mean", "token_std"),
+            *(f"uniformity_{i}" for i in range(blocks)),
+            *(f"{part}_{t:g}" for t in MF1 for part in ("tp", "fp", "fn")),
+            *(f"swap_{part}" for part in ("tp", "fp", "fn")),
+            *(f"{part}_{kind}" for kind in self.kinds for part in ("tp", "fp", "fn")),
+        ]
+        self._place = {name: place for place, name in enumerate(self._names)}
+        self._sums = torch.zeros(len(self._names), dtype=torch.float64, device=device)
+        self.probed = False
+        self._seen: list[tuple[list[Area | None], list[Area | None]]] = []
+
+    @property
+    def sums(self) -> Tensor:
+        """All sums, on the device; the swapped images are scored when this is first read."""
+        seen, self._seen = self._seen, []
+        for number, (_, labels) in enumerate(seen):
+            predicted = seen[(number + len(seen) // 2) % len(seen)][0]
+            if len(seen) > 1:
+                self._count(
+                    "swap_{}", matched(predicted, labels, self.codec.view.image_width), predicted, labels, SWAP_IOU
+                )
+        return self._sums
+
+    def update(self, batch: Evaluated, rows: np.ndarray) -> None:
+        """Adds a batch.
+
+        Args:
+            batch: The model's results on it.
+            rows: Numbers of its images in the split.
+        """
+        self._add("images", len(rows))
+        self._add("batches", 1)
+        weights = batch.counted.double()
+        per_image = (batch.losses.double() * weights).flatten(1).sum(1) / weights.flatten(1).sum(1).clamp(min=1)
+        self._add("loss", per_image.sum())
+        self._add("counted", (weights.flatten(1).sum(1) > 0).sum())
+        self._add("rows", batch.ids.numel())
+        self._add("forced", (batch.forced == batch.ids).sum())
+        right = batch.written == batch.ids
+        self._add("written", right.sum())
+        self._add("agreed_rows", right.long().cumprod(-1).sum())
+        self._add("lanes", batch.ids.shape[0] * batch.ids.shape[1])
+        self._add("token_mean", batch.token_mean)
+        self._add("token_std", batch.token_std)
+        if batch.uniformity:
+            self.probed = True
+            self._add("probes", 1)
+        for i, value in enumerate(batch.uniformity):
+            self._add(f"uniformity_{i}", value)
+        written, x = batch.written.cpu().numpy(), batch.x.cpu().numpy()
+        for ids, truth, row in zip(written, x, rows.tolist(), strict=True):
+            self._score(ids, truth, row)
+
+    def _score(self, ids: np.ndarray, truth: np.ndarray, row: int) -> None:
+        """Adds an image: its written tokens (S, T), right x (S, T) in input pixels, and number in the split."""
+        codec, view = self.codec, self.codec.view
+        x = codec.tokens.decode(ids)
+        both = ~np.isnan(x) & ~np.isnan(truth)
+        error = float(np.abs(x - truth)[both].sum())
+        self._add("error", error)
+        self._add("error_original", error / view.scale[0])
+        self._add("points", int(both.sum()))
+        bends = np.abs(np.diff(x, 2, axis=1)) * codec.tokens.nbins / view.width
+        self._add("bend", float(np.nansum(bends)))
+        self._add("bends", int((~np.isnan(bends)).sum()))
+        labels = self.labels[row]
+        predicted = areas(codec.lanes(x), view.image_height, view.image_width)
+        known = areas(labels, view.image_height, view.image_width)
+        self._add("predicted", len(predicted))
+        self._add("labelled", len(known))
+        ious = matched(predicted, known, view.image_width)
+        for threshold in MF1:
+            self._count(f"{{}}_{threshold:g}", ious, predicted, known, threshold)
+        if self.categories[row]:
+            self._count(f"{{}}_{self.categories[row]}", ious, predicted, known, 0.5)
+        if len(self._seen) < SWAPPED_IMAGES:
+            self._seen.append((predicted, known))
+
+    def _count(
+        self, name: str, ious: np.ndarray, predicted: Sequence[object], labels: Sequence[object], threshold: float
+    ) -> None:
+        counts = count(ious, len(predicted), len(labels), threshold)
+        for part in ("tp", "fp", "fn"):
+            self._add(name.format(part), getattr(counts, part))
+
+    def _add(self, name: str, value: Tensor | float) -> None:
+        self._sums[self._place[name]] += value
+
+    def compute(self) -> dict[str, float]:
+        """Returns the metrics; none where nothing was scored.
+
+        F1 in percent: ``f1_50``, ``f1_75``, ``f1_90``, ``mf1``, ``f1_50_swapped``, ``f1_50_CATEGORY`` (``fp_cross``).
+        Shares: ``tf_acc`` and ``ar_acc`` of all rows under teacher forcing and in decoding, ``uniformity_BLOCK`` and,
+        their mean, ``uniformity``. ``loss``: hard-target cross-entropy of the rows the training loss counts.
+        ``pixel_error``: mean distance in input pixels where both have a point (``pixel_error_image``: in those
+        of the original). ``zigzag``: mean second difference in bins. ``first_mismatch``: rows of a lane before
+        the first wrong token. ``lanes``: predicted lanes a label. ``selection``: mf1 less the loss, so that F1
+        decides which epoch is best and the loss breaks ties.
+        """
+        sums = dict(zip(self._names, self.sums.tolist(), strict=True))
+        if not sums["images"]:
+            return {}
+
+        def rate(part: str, whole: str) -> float:
+            return sums[part] / sums[whole] if sums[whole] else math.nan
+
+        by_threshold = {t: _f1(sums, f"{{}}_{t:g}") for t in MF1}
+        mean_f1 = sum(by_threshold.values()) / len(MF1)
+        loss = rate("loss", "counted")
+        uniformity = {n: rate(n, "probes") for n in self._names if n.startswith("uniformity_")}
+        return {
+            **{name: by_threshold[t] for t, name in _REPORTED.items()},
+            "mf1": mean_f1,
+            "f1_50_swapped": _f1(sums, "swap_{}") if sums["images"] > 1 else math.nan,
+            "loss": loss,
+            "tf_acc": rate("forced", "rows"),
+            "ar_acc": rate("written", "rows"),
+            "pixel_error": rate("error", "points"),
+            "pixel_error_image": rate("error_original", "points"),
+            "zigzag": rate("bend", "bends"),
+            "first_mismatch": rate("agreed_rows", "lanes"),
+            "lanes": rate("predicted", "labelled"),
+            "token_mean": rate("token_mean", "batches"),
+            "token_std": rate("token_std", "batches"),
+            **({"uniformity": sum(uniformity.values()) / len(uniformity)} if uniformity else {}),
+            **uniformity,
+            **{
+                (f"fp_{kind}" if kind == CROSS else f"f1_50_{kind}"): (
+                    sums[f"fp_{kind}"] if kind == CROSS else _f1(sums, f"{{}}_{kind}")
+                )
+                for kind in self.kinds
+            },
+            **self.extra,
+            "selection": mean_f1 - (0.0 if math.isnan(loss) else loss),
+        }
+
+
+def _f1(sums: dict[str, float], name: str) -> float:
+    """Returns F1 in percent of the sums that ``name`` names with tp, fp and fn put in."""
+    tp, fp, fn = (sums[name.format(part)] for part in ("tp", "fp", "fn"))
+    return 200 * tp / (2 * tp + fp + fn) if tp else 0.0
+
+
+def alarms(scores: dict[str, float], *, clip: float = 0.0) -> list[str]:
+    """Returns the signs that a run is not learning what its loss suggests, a line each; empty where there are none.
+
+    Args:
+        scores: Metrics of ``LaneScores.compute``, with ``ceiling_f1_50``, ``commonest_token`` and ``grad_norm`` where
+            they are known.
+        clip: Largest gradient norm of the optimizer, 0 for none.
+    """
+    lines = []
+
+    def value(name: str) -> float:
+        return scores.get(name, math.nan)
+
+    if value("ceiling_f1_50") < 95:
+        lines.append(
+            f"the tokens themselves cannot do better than F1@50 {value('ceiling_f1_50'):.1f}: labels that are encoded"
+            " and decoded lose that much; change tokens, nbins, max_dx or steps"
+        )
+    if value("commonest_token") > 0.5:
+        lines.append(f"{100 * value('commonest_token'):.0f} % of the target tokens are the same id")
+    if value("tf_acc") - value("ar_acc") > 0.1:
+        lines.append(
+            f"accuracy is {value('tf_acc'):.3f} when fed the answers and {value('ar_acc'):.3f} when decoding: the model"
+            " leans on what it is fed"
+        )
+    if value("loss") < 0.1 and value("f1_50") < 50:
+        lines.append(
+            f"loss {value('loss'):.3f} but F1@50 {value('f1_50'):.1f}: the loss leaves out what decoding needs"
+        )
+    if value("f1_50") > 5 and value("f1_50_swapped") > 0.7 * value("f1_50"):
+        lines.append(
+            f"F1@50 {value('f1_50'):.1f} falls only to {value('f1_50_swapped'):.1f} with another image: the image is"
+            " hardly used"
+        )
+    if value("zigzag") > 2:
+        lines.append(f"lanes zigzag: second differences of {value('zigzag'):.1f} bins on average (0.5 is smooth)")
+    if value("token_std") < 0.02 or value("token_std") > 20:
+        lines.append(f"visual tokens have a standard deviation of {value('token_std'):.3g}")
+    if clip > 0 and value("grad_norm") > 100 * clip:
+        lines.append(f"gradient norm {value('grad_norm'):.3g} against a clip of {clip:g}")
+    return lines

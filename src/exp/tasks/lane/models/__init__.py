@@ -1,0 +1,1 @@
+"""The lane language model and its parts."""

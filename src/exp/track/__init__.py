@@ -1,1 +1,0 @@
-"""What a run leaves behind while it goes: metrics and progress."""

@@ -1,0 +1,53 @@
+import csv
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from exp.callbacks.mirror import group_of
+from exp.cells.cell import Cell
+from exp.cells.metrics_file import read_metrics
+from exp.options.catalog import ConfigError
+from exp.options.compose import resolved
+
+Train = Callable[..., dict[str, Any]]
+
+
+def test_lightnings_csv_logger_has_every_line(train: Train) -> None:
+    result = train("logger=csv")
+    rows = list(csv.DictReader((result["path"] / "csv" / "metrics.csv").read_text().splitlines()))
+    lines = read_metrics(result["path"] / "metrics.jsonl")
+    losses = [line["loss"] for line in lines if line["split"] == "train"]
+    assert [float(row["train/loss"]) for row in rows if row.get("train/loss")] == losses
+    assert (result["path"] / "csv" / "hparams.yaml").is_file()
+
+
+def test_tensorboard_is_lightnings_too_or_refused_before_anything_runs(train: Train) -> None:
+    if find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
+        with pytest.raises(ConfigError, match="pip install tensorboard"):
+            resolved(["logger=tensorboard"])
+        return
+    result = train("logger=tensorboard", "trainer.max_epochs=1")
+    assert list((result["path"] / "tensorboard").glob("events.out.*"))
+
+
+def test_no_logger_leaves_nothing_but_the_cells_own_files(train: Train) -> None:
+    result = train("trainer.max_epochs=1")
+    assert not {"wandb", "csv", "tensorboard"} & {path.name for path in result["path"].iterdir()}
+
+
+def test_a_run_is_grouped_by_its_table_else_by_its_sweep(tmp_path: Any) -> None:
+    alone = Cell.of(resolved([]), tmp_path)
+    assert group_of(alone, "exp att=ca") is None
+    sweep = group_of(alone, "exp --multirun att=ca,none")
+    assert sweep is not None
+    assert sweep.startswith("sweep-")
+    assert group_of(alone, "exp --multirun att=ca,lka") != sweep
+    assert group_of(Cell.of(resolved(["origin.table=gate"]), tmp_path), "exp --multirun table=gate") == "gate"
+
+
+def test_the_logger_is_no_part_of_a_cells_identity() -> None:
+    assert resolved(["logger=wandb", "origin.table=x"]).key == resolved([]).key
+    with pytest.raises(ConfigError, match="logger.project=p: nothing consumes it here; it needs logger.name=wandb"):
+        resolved(["logger.project=p"])

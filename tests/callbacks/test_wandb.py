@@ -1,0 +1,129 @@
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exp.callbacks import wandb as view
+from exp.cells.metrics_file import read_metrics
+from tests.callbacks.wandb_file import Run, read
+
+Train = Callable[..., dict[str, Any]]
+OWN = ("epoch", "step", "_step", "_runtime", "_timestamp")
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
+
+
+def runs(folder: Path) -> list[Run]:
+    return [read(path) for path in sorted(folder.rglob("run-*.wandb"))]
+
+
+def test_a_cell_is_one_run_that_holds_all_of_it(train: Train) -> None:
+    result = train("logger=wandb", "origin.table=modules", "data.size=8", "seed=3")
+    (run,) = runs(result["path"])
+    assert (run.id, run.group, run.job_type, run.name) == (result["key"], "modules", "attention", result["slug"])
+    assert run.exit_code == 0
+    assert run.config["seed"] == 3
+    assert run.config["model"] == result["config"]["model"]
+    assert run.config["key"] == result["key"]
+    lines = read_metrics(result["path"] / "metrics.jsonl")
+    assert len(run.history) == len(lines) + 1
+    for shown, line in zip(run.history, lines, strict=False):
+        values = {f"{line['split']}/{k}": v for k, v in line.items() if k not in ("split", "epoch", "step", "time")}
+        assert {key: value for key, value in shown.items() if key not in OWN} == values
+        assert (shown["epoch"], shown["step"]) == (line["epoch"], line["step"])
+    assert run.history[-1]["media/confusion._type"] == "image-file"
+    assert run.summary["final/top1"] == result["test"]["top1"]
+    assert run.summary["params"] == result["params"]
+    media = list((result["path"] / "wandb").rglob("media/images/**/*.png"))
+    assert [path.name.startswith("confusion") for path in media] == [True]
+
+
+def test_a_cell_that_diverges_ends_its_run_with_1_and_the_next_has_its_own(train: Train, tmp_path: Path) -> None:
+    broken = train("logger=wandb", "optim.name=sgd", "optim.lr=1e30", "optim.warmup=0")
+    assert broken["state"] == "diverged"
+    good = train("logger=wandb", "trainer.max_epochs=1")
+    (first,), (second,) = runs(broken["path"]), runs(good["path"])
+    assert (first.exit_code, second.exit_code) == (1, 0)
+    assert first.id != second.id
+    assert first.summary.get("final/top1") is None
+    assert {row.get("_step") for row in second.history} == set(range(len(second.history)))
+
+
+def test_a_resumed_cell_has_one_run_with_all_its_history(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped as SIGTERM does it, after the first epoch; then gone on with."""
+    import signal
+
+    from exp.callbacks.mirror import Mirror
+
+    caught_up = Mirror.on_train_epoch_end
+
+    def stop_after_first(self: Mirror, trainer: Any, module: Any) -> None:
+        caught_up(self, trainer, module)
+        if trainer.current_epoch == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Mirror, "on_train_epoch_end", stop_after_first)
+        stopped = train("logger=wandb", "trainer.max_epochs=3")
+    assert stopped["state"] == "waiting"
+    (before,) = runs(stopped["path"])
+    assert before.exit_code == 130
+    assert [row["epoch"] for row in before.history] == [0, 0]
+    result = train("logger=wandb", "trainer.max_epochs=3")
+    assert result["attempts"] == 2
+    (run,) = runs(result["path"])
+    assert run.id == result["key"]
+    assert [row["train/loss"] for row in run.history if "train/loss" in row] == [
+        line["loss"] for line in read_metrics(result["path"] / "metrics.jsonl") if line["split"] == "train"
+    ]
+    assert len([row for row in run.history if "train/loss" in row]) == 3
+
+
+def test_sent_runs_are_not_thrown_away(tmp_path: Path) -> None:
+    for name in ("offline-run-1-abc", "offline-run-2-abc", "offline-run-3-other"):
+        (tmp_path / "wandb" / name).mkdir(parents=True)
+    (tmp_path / "wandb" / "offline-run-2-abc" / "run-abc.wandb.synced").touch()
+    view.drop_unsynced(tmp_path, "abc")
+    left = sorted(path.name for path in (tmp_path / "wandb").iterdir())
+    assert left == ["offline-run-2-abc", "offline-run-3-other"]
+
+
+def test_offline_unless_a_key_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert view.mode() == "offline"
+    host = "wandb.example.org"
+    monkeypatch.setenv("WANDB_BASE_URL", f"https://{host}")
+    (tmp_path / ".netrc").write_text("machine elsewhere login user password x\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    assert view.mode() == "offline"
+    (tmp_path / ".netrc").write_text(f"machine {host} login user password x\n")
+    assert view.mode() == "online"
+    (tmp_path / ".netrc").unlink()
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    assert view.mode() == "online"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert view.mode() == "offline"
+
+
+def test_a_table_is_a_run_of_its_own(tmp_path: Path) -> None:
+    records = [{"row": "a", "metric": "top1", "mean": 1.5, "interval": [1, 2], "p": None}]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        view.log_table(tmp_path, "modules", "table-modules-1", {"project": "exp", "entity": None}, records)
+    (run,) = runs(tmp_path)
+    assert (run.id, run.group, run.job_type, run.exit_code) == ("table-modules-1", "modules", "table", 0)
+    (file,) = (tmp_path / "wandb").rglob("*.table.json")
+    assert json.loads(file.read_text()) == {
+        "columns": ["row", "metric", "mean", "p"],
+        "data": [["a", "top1", "1.5", ""]],
+    }

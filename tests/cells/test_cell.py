@@ -1,0 +1,98 @@
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from exp.cells import cell as cells
+from exp.cells.cell import Cell
+from exp.cells.files import finite, read_json, write_json
+from exp.cells.provenance import code_of, git_state, provenance
+from exp.options.compose import resolved
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    return Cell.of(resolved(["att=triplet", "kernel_size=3"]), tmp_path)
+
+
+def test_write_json_is_whole_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert read_json(path) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_numbers_json_cannot_hold_become_null() -> None:
+    assert finite({"a": [math.nan, 1.0], "b": (math.inf,)}) == {"a": [None, 1.0], "b": [None]}
+
+
+def test_a_cells_directory_is_found_by_its_key(cell: Cell) -> None:
+    elsewhere = cell.path.with_name(f"renamed-{cell.resolved.key}")
+    elsewhere.mkdir(parents=True)
+    assert Cell.of(cell.resolved, cell.root).path == elsewhere
+
+
+def test_states(cell: Cell) -> None:
+    assert cell.status()["state"] == "waiting"
+    lock = cell.open()
+    cell.write_status("running", attempt=1)
+    assert cell.status()["state"] == "running"
+    lock.release()
+    assert cell.status()["state"] == "waiting", "a running status without a living lock is an interrupted cell"
+    cell.write_status("failed", error="why")
+    assert cell.status()["state"] == "failed"
+    assert cell.status()["attempt"] == 1
+    cell.write_result({"test": {}})
+    assert cell.status()["state"] == "done"
+
+
+def test_clear_keeps_the_lock(cell: Cell) -> None:
+    lock = cell.open()
+    (cell.path / "last.ckpt").touch()
+    (cell.path / "profile").mkdir()
+    cell.clear()
+    assert [entry.name for entry in cell.path.iterdir()] == ["lock"]
+    lock.release()
+
+
+def test_stale_names_what_changed(cell: Cell) -> None:
+    cell.path.mkdir(parents=True)
+    code = code_of(["exp.blocks.triplet", "exp.run.train"])
+    assert set(code) == {"exp.blocks.triplet", "exp.run.train"}
+    result = {"config": cell.resolved.config.plain(), "data_fingerprint": "1", "code": code}
+    cell.write_result(result)
+    assert cell.stale("1") == []
+    assert cell.stale("2") == ["data"]
+    cell.write_result(result | {"code": code | {"exp.blocks.triplet": "0"}})
+    assert cell.stale("1") == ["exp.blocks.triplet"]
+    cell.write_result(result | {"code": code | {"exp.nn.gone": "0"}})
+    assert cell.stale("1") == ["exp.nn.gone"]
+
+
+def test_a_moved_default_makes_a_cell_stale(cell: Cell) -> None:
+    before = json.loads(json.dumps(cell.resolved.config.plain()))
+    before["att"]["pool"] = "avg+max"
+    cell.path.mkdir(parents=True)
+    cell.write_result({"config": before, "code": {}})
+    assert cell.stale(None) == ["att.pool"]
+
+
+def test_provenance_tells_where_a_result_comes_from() -> None:
+    said = provenance("python -m exp")
+    assert said["command"] == "python -m exp"
+    assert {"python", "torch", "lightning", "hydra-core"} <= set(said["versions"])
+    assert said["host"] == os.uname().nodename
+
+
+def test_git_state_outside_a_repository(tmp_path: Path) -> None:
+    assert git_state(tmp_path) is None
+
+
+def test_disk_is_told(cell: Cell) -> None:
+    cell.path.mkdir(parents=True)
+    (cell.path / "file").write_bytes(b"12345")
+    assert cell.disk_bytes() == 5

@@ -1,0 +1,20 @@
+"""What one cell in the foreground ends with."""
+
+from pathlib import Path
+
+from exp.cells.machine import cpus
+from tests.conftest import TINY, exp, results
+
+
+def test_next_can_be_typed_and_two_ranks_share_the_cores(tmp_path: Path) -> None:
+    (tmp_path / "conf" / "att").mkdir(parents=True)
+    (tmp_path / "conf" / "att" / "small.yaml").write_text("defaults: [/schema/att/se@_here_]\nreduction: 8\n")
+    path = f"hydra.searchpath=[file://{tmp_path}/conf]"
+    tiny = [word for word in TINY if not word.startswith(("trainer.threads", "trainer.max_epochs"))]
+    done = exp(path, "att=small", *tiny, "trainer.max_epochs=1", "trainer.devices=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = results(tmp_path / "multirun")
+    assert (run["world_size"], run["threads"]) == (2, max(1, cpus() // 2))
+    following = done.stdout.strip().splitlines()[-1]
+    assert following.startswith(f"Next: exp '{path}' att=small")
+    assert following.endswith("best.ckpt trainer.max_epochs=0")

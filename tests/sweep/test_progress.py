@@ -1,0 +1,82 @@
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from exp.options.compose import composed
+from exp.sweep.front import next_step
+from exp.sweep.plan import Plan, plan
+from exp.sweep.screen import Screen
+from exp.sweep.summary import summary
+from exp.sweep.progress import Progress, fraction
+
+
+def planned(tmp_path: Path) -> Plan:
+    here = f"cells.dir={tmp_path}"
+    return plan([["att=none", here], ["att=triplet", here]], composed)
+
+
+def test_names_say_what_varies(tmp_path: Path) -> None:
+    assert sorted(Screen().names(planned(tmp_path).cells).values()) == ["none s0", "triplet s0"]
+
+
+def test_a_line_an_event_where_there_is_no_terminal(tmp_path: Path) -> None:
+    sweep = planned(tmp_path)
+    out = io.StringIO()
+    with Progress(sweep.todo, Screen().names(sweep.cells), 3, Console(file=out, width=200)) as view:
+        first = sweep.cells[0]
+        first.cell.path.mkdir(parents=True)
+        view.update({first.resolved.key})
+        first.cell.write_status("running", metrics={"top1": 91.234})
+        first.cell.write_result({})
+        view.update(set())
+        view.update(set())
+    assert [line.split() for line in out.getvalue().splitlines()] == [
+        ["2", "cells", "to", "run,", "3", "done", "before"],
+        ["running", "none", "s0"],
+        ["done", "none", "s0", "top1", "91.23"],
+    ]
+
+
+def test_a_live_view_on_a_terminal(tmp_path: Path) -> None:
+    sweep = planned(tmp_path)
+    out = io.StringIO()
+    console = Console(file=out, width=120, force_terminal=True, legacy_windows=False)
+    with Progress(sweep.todo, Screen().names(sweep.cells), 1, console) as view:
+        first = sweep.cells[0]
+        first.cell.path.mkdir(parents=True)
+        first.cell.write_status("running", epoch=3, max_epochs=10, batch=5, batches=10, metrics={"top1": 91.2})
+        view.update({first.resolved.key})
+    said = out.getvalue()
+    for part in ("1 done", "1 running", "1 waiting", "epoch 3/10", "top1 91.2", "left"):
+        assert part in said
+
+
+def test_fraction() -> None:
+    assert fraction({}) == 0
+    assert fraction({"max_epochs": 4, "epoch": 1, "batch": 5, "batches": 10}) == 1.5 / 4
+    assert fraction({"max_epochs": 4, "epoch": 4}) == 1
+
+
+def test_a_missing_cell_is_shown_not_dropped(tmp_path: Path) -> None:
+    sweep = planned(tmp_path)
+    sweep.cells[0].cell.path.mkdir(parents=True)
+    sweep.cells[0].cell.write_result({"test": {"top1": 97.0}, "params": 1000, "macs": 2000, "train_seconds": 3.0})
+    out = io.StringIO()
+    Console(file=out, width=120).print(summary(sweep.cells, [(("att=x",), "why")]))
+    assert [line.split() for line in out.getvalue().splitlines()] == [
+        ["att", "top1", "params", "MACs", "time"],
+        ["none", "97.00", "1.00", "k", "2.00", "k", "3.0", "s"],
+        ["triplet", "waiting"],
+        ["att=x", "left", "out:", "why"],
+    ]
+
+
+def test_next_step_offers_seeds_first(tmp_path: Path) -> None:
+    sweep = planned(tmp_path)
+    assert "seed=0,1,2 runs only the cells that are missing" in next_step(
+        sweep, False, "python -m exp --multirun att=x"
+    )
+    said = next_step(sweep, False, "python -m exp --multirun att=x seed=0 lr=1")
+    assert "python -m exp --multirun att=x lr=1 seed=0,1,2 runs" in said
+    assert "tries failed cells again" in next_step(sweep, True, "python -m exp")

@@ -1,0 +1,41 @@
+import sklearn.metrics
+import torch
+import torch.nn.functional as F
+
+from exp.tasks.attention.metrics import TopK
+
+
+def test_scores_and_confusion_are_sklearns() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores = TopK(torch.device("cpu"), 7)
+    every_logit, every_label = [], []
+    for n in (5, 1, 12):
+        logits, labels = torch.randn(n, 7, generator=generator), torch.randint(7, (n,), generator=generator)
+        scores.update(logits, labels, F.cross_entropy(logits, labels, reduction="none"))
+        every_logit.append(logits)
+        every_label.append(labels)
+    logits, labels = torch.cat(every_logit), torch.cat(every_label)
+    found = scores.compute()
+    assert abs(found["top1"] - 100 * sklearn.metrics.accuracy_score(labels, logits.argmax(1))) < 1e-9
+    known = list(range(7))
+    top5 = sklearn.metrics.top_k_accuracy_score(labels, logits, k=5, labels=known)
+    assert abs(found["top5"] - 100 * top5) < 1e-9
+    assert abs(found["loss"] - float(F.cross_entropy(logits, labels))) < 1e-6
+    expected = sklearn.metrics.confusion_matrix(labels, logits.argmax(1), labels=known)
+    assert scores.confusion() == expected.tolist()
+
+
+def test_an_output_that_is_no_class_counts_as_a_miss_and_stands_in_no_column() -> None:
+    scores = TopK(torch.device("cpu"), 2)
+    logits = torch.tensor([[0.0, 1.0, 5.0], [3.0, 0.0, 1.0]])
+    labels = torch.tensor([1, 0])
+    scores.update(logits, labels, F.cross_entropy(logits, labels, reduction="none"))
+    assert scores.compute()["top1"] == 50
+    assert scores.confusion() == [[1, 0], [0, 0]]
+
+
+def test_many_classes_have_no_confusion_matrix() -> None:
+    scores = TopK(torch.device("cpu"), 101)
+    assert scores.confusion() == []
+    assert len(scores.sums) == 4
+    assert scores.compute() == {}

@@ -1,0 +1,86 @@
+"""Batch-all triplet loss: exact against pytorch-metric-learning and a brute-force cube, value and gradient."""
+
+import pytest
+import torch
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.reducers import AvgNonZeroReducer
+from torch import Tensor
+
+from exp.tasks.gait.losses.triplet import batch_all_triplet, part_distances
+
+EVEN = torch.arange(5).repeat_interleave(4)
+UNEVEN = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 3, 4, 4])
+
+
+def embeddings(labels: Tensor, scale: float, parts: int = 3) -> Tensor:
+    torch.manual_seed(0)
+    return (torch.randn(len(labels), 6, parts) * scale).requires_grad_()
+
+
+def cube(distances: Tensor, labels: Tensor, margin: float, self_positive: bool) -> Tensor:
+    """Every (anchor, positive, negative) at once, as the definition reads."""
+    same = labels[:, None] == labels
+    positive = same if self_positive else same & ~torch.eye(len(labels), dtype=torch.bool)
+    terms = (distances[:, :, :, None] - distances[:, :, None, :] + margin).relu()
+    terms = terms * (positive[:, :, None] & ~same[:, None, :])
+    return (terms.sum((1, 2, 3)) / (terms > 0).sum((1, 2, 3)).clamp(min=1)).mean()
+
+
+@pytest.mark.parametrize("labels", [EVEN, UNEVEN], ids=["even", "uneven"])
+@pytest.mark.parametrize("scale", [0.02, 0.3, 2.0])
+def test_is_pytorch_metric_learnings(labels: Tensor, scale: float) -> None:
+    x = embeddings(labels, scale)
+    theirs = TripletMarginLoss(margin=0.2, distance=LpDistance(normalize_embeddings=False), reducer=AvgNonZeroReducer())
+    expected = torch.stack([theirs(x[:, :, part], labels) for part in range(x.shape[2])]).mean()
+    found = batch_all_triplet(part_distances(x), labels, margin=0.2).loss
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    ours, other = torch.autograd.grad(found, x)[0], torch.autograd.grad(expected, x)[0]
+    torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("self_positive", [False, True])
+@pytest.mark.parametrize("labels", [EVEN, UNEVEN], ids=["even", "uneven"])
+@pytest.mark.parametrize("scale", [0.02, 0.3, 2.0])
+def test_is_the_cube(labels: Tensor, scale: float, self_positive: bool) -> None:
+    distances = part_distances(embeddings(labels, scale)).double().detach().requires_grad_()
+    found = batch_all_triplet(distances, labels, margin=0.2, self_positive=self_positive).loss
+    expected = cube(distances, labels, 0.2, self_positive)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found, distances)[0], torch.autograd.grad(expected, distances)[0])
+
+
+def test_self_positives_matter_near_collapse_only() -> None:
+    near, far = part_distances(embeddings(EVEN, 0.02)), part_distances(embeddings(EVEN, 5.0))
+    loss = {
+        (name, flag): batch_all_triplet(d, EVEN, margin=0.2, self_positive=flag).loss.item()
+        for name, d in (("near", near), ("far", far))
+        for flag in (False, True)
+    }
+    assert loss["near", True] < loss["near", False] - 0.01
+    assert loss["far", True] == loss["far", False]
+
+
+def test_distances_of_equal_walks_have_a_gradient() -> None:
+    x = torch.ones(4, 3, 2, requires_grad=True)
+    labels = torch.tensor([0, 0, 1, 1])
+    result = batch_all_triplet(part_distances(x), labels, margin=0.2)
+    result.loss.backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    assert result.loss.item() == pytest.approx(0.2)
+    assert result.nonzero.item() == 1
+    assert result.mean_distance.item() == 0
+
+
+def test_no_triplet_gives_no_loss() -> None:
+    x = embeddings(EVEN, 1.0)
+    result = batch_all_triplet(part_distances(x), torch.zeros(len(EVEN), dtype=torch.long), margin=0.2)
+    assert result.loss.item() == 0
+    assert result.nonzero.item() == 0
+
+
+def test_one_loss_over_all_parts_uses_the_mean_distance() -> None:
+    distances = part_distances(embeddings(EVEN, 0.5))
+    mean = distances.mean(0, keepdim=True)
+    torch.testing.assert_close(batch_all_triplet(mean, EVEN, margin=0.2).loss, cube(mean, EVEN, 0.2, False))

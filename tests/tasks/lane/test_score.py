@@ -1,0 +1,141 @@
+"""The commands that score files of predictions."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exp.tasks.lane.score import SCORES
+from tests.tasks.lane.metrics.test_tusimple import ROWS, lane
+
+
+def culane(*words: str) -> int:
+    return SCORES["culane"](list(words), "exp score culane")
+
+
+def tusimple(*words: str) -> int:
+    return SCORES["tusimple"](list(words), "exp score tusimple")
+
+
+def of(folders: Path) -> list[str]:
+    return ["--pred", str(folders / "pred"), "--gt", str(folders / "gt")]
+
+
+def test_culane_by_category(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*of(folders), "--splits", str(folders / "splits")]
+    assert culane(*words, "--format", "json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    normal, cross = scores["categories"]["normal"], scores["categories"]["cross"]
+    assert {key: normal["iou"]["0.5"][key] for key in ("tp", "fp", "fn")} == {"tp": 2, "fp": 1, "fn": 1}
+    assert {key: cross["iou"]["0.5"][key] for key in ("tp", "fp", "fn")} == {"tp": 0, "fp": 1, "fn": 0}
+    assert scores["total"]["iou"]["0.5"]["f1"] == pytest.approx(200 * 2 / (4 + 2 + 1))
+    assert scores["images"]["a/1.lines.txt"] == {"0.5": [1, 1, 1], "0.75": [1, 1, 1]}
+    assert scores["warnings"] == []
+    assert culane(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].split()[:2] == ["total", "3"]
+    assert [line.split()[0] for line in lines[1:]] == ["normal", "cross", "total"]
+
+
+def test_culane_of_all_labels_where_no_list_is_given(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folders / "pred/a/3.lines.txt").unlink()
+    assert culane(*of(folders)) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1].split()[:2] == ["total", "3"]
+    assert captured.err.startswith("warning: 1 of 3 images have no prediction")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda at: (at / "gt/a/1.lines.txt").unlink(), "1 of 2 labels are missing, the first is a/1.lines.txt"),
+        (lambda at: (at / "pred/a/1.lines.txt").write_text("1 2 3\n"), "line 1: 3 numbers do not make x y pairs"),
+        (lambda at: (at / "pred/a/1.lines.txt").write_text("1 2\nnan 3\n"), "line 2: a coordinate is nan"),
+        (lambda at: (at / "pred/a/1.lines.txt").write_text("1 two\n"), "line 1: 'two' is no number"),
+        (lambda at: (at / "pred/a/1.lines.txt").write_bytes(b"\xff\xfe"), "not a text file"),
+        (lambda at: (at / "list.txt").write_text("a/1.jpg\na/1.jpg\n"), "a/1.jpg is listed twice"),
+    ],
+)
+def test_damaged_files_are_one_line(
+    folders: Path, spoil: Callable[[Path], object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = folders / "list.txt"
+    names.write_text("a/1.jpg\na/2.jpg\n")
+    spoil(folders)
+    assert culane(*of(folders), "--list", str(names)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("exp score culane: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_wrong_folders_are_one_line(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in (
+        (["--pred", "nowhere", "--gt", str(folders / "gt")], "--pred nowhere: no such folder"),
+        (["--pred", str(folders / "pred"), "--gt", str(folders / "splits")], "no .lines.txt files there"),
+    ):
+        assert culane(*words) == 2
+        assert message in capsys.readouterr().err
+    (folders / "none").mkdir()
+    assert culane(*of(folders), "--splits", str(folders / "none")) == 2
+    assert "no lists there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--size", "big"], ["--size", "0x3"], ["--iou", "1"], ["--format", "xml"]])
+def test_wrong_options_end_with_code_2(folders: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        culane(*of(folders), *words)
+    assert ended.value.code == 2
+    assert "exp score culane: error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_help_ends_with_code_0(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        SCORES[name](["--help"], f"exp score {name}")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: exp score {name} ")
+    assert "Prints" in text
+
+
+def test_tusimple(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, predicted = tmp_path / "gt.json", tmp_path / "pred.json"
+    truth.write_text(json.dumps({"raw_file": "a", "lanes": [lane(300)], "h_samples": ROWS}) + "\n")
+    predicted.write_text(json.dumps({"raw_file": "a", "lanes": [lane(300), lane(600)], "run_time": 10}) + "\n")
+    assert tusimple(str(predicted), str(truth), "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "accuracy": 1.0, "fp": 0.5, "fn": 0.0, "f1": pytest.approx(2 * 0.5 / 1.5),
+    }  # fmt: skip
+    assert tusimple(str(predicted), str(truth)) == 0
+    assert capsys.readouterr().out == "accuracy 100.00  fp 50.00  fn 0.00  f1 66.67\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "line 1: damaged JSON"),
+        (b"\n[1]\n", "line 2: not a JSON object"),
+        (b"\xff\xfe", "not a text file"),
+        (b"", "predictions: no frames there"),
+    ],
+)
+def test_damaged_tusimple_files_are_one_line(
+    tmp_path: Path, content: bytes, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth, predicted = tmp_path / "gt.json", tmp_path / "pred.json"
+    truth.write_text(json.dumps({"raw_file": "a", "lanes": [lane(300)], "h_samples": ROWS}) + "\n")
+    predicted.write_bytes(content)
+    assert tusimple(str(predicted), str(truth)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("exp score tusimple: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_no_torch_is_needed() -> None:
+    code = "import sys, exp.tasks.lane.score; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,202 @@
+"""The rules of the house: imports run downwards, a task is a folder, names mean one thing, files stay small."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from exp.options.catalog import GROUPS, TASKS
+
+SRC = Path(__file__).parents[1] / "src"
+FILES = sorted(SRC.glob("exp/**/*.py"))
+
+FLOORS = (
+    {"options"},
+    {"cells"},
+    {"data", "metrics", "layers"},
+    {"blocks"},
+    {"tasks"},
+    {"callbacks"},
+    {"run"},
+    {"sweep"},
+    {"tables"},
+    {"commands"},
+    {"__main__"},
+)
+"""Packages of exp from the ground up; a module imports from its own floor and those below."""
+
+LAZY = {
+    ("exp.commands.cost", "exp.tasks.build"),
+    ("exp.commands.dashboard", "exp.callbacks.wandb"),
+    ("exp.commands.table", "exp.tables.render"),
+    ("exp.commands.table", "exp.tables.report"),
+    ("exp.commands.table", "exp.tables.terminal"),
+    ("exp.commands.train", "exp.options.compose"),
+    ("exp.commands.train", "exp.run.exit_code"),
+    ("exp.commands.train", "exp.run.foreground"),
+    ("exp.__main__", "exp.commands.configuration"),
+    ("exp.__main__", "exp.commands.front"),
+    ("exp.__main__", "exp.commands.train"),
+    ("exp.callbacks.mirror", "exp.callbacks.lightning_loggers"),
+    ("exp.callbacks.mirror", "exp.callbacks.wandb"),
+    ("exp.run.follow", "exp.callbacks.checkpoint"),
+    ("exp.run.follow", "exp.cells.cell"),
+    ("exp.run.follow", "exp.run.train"),
+    ("exp.run.job", "exp.callbacks.checkpoint"),
+    ("exp.run.job", "exp.callbacks.mirror"),
+    ("exp.run.job", "exp.run.ddp"),
+    ("exp.run.job", "exp.run.train"),
+    ("exp.run.job", "exp.tasks.base"),
+    ("exp.run.srun", "exp.callbacks.checkpoint"),
+    ("exp.run.srun", "exp.run.ddp"),
+    ("exp.run.srun", "exp.run.train"),
+    ("exp.sweep.server", "exp.cells.cell"),
+    ("exp.sweep.server", "exp.options.catalog"),
+    ("exp.sweep.server", "exp.options.resolve"),
+    ("exp.sweep.server", "exp.run.job"),
+    ("exp.sweep.server", "exp.run.train"),
+    ("exp.sweep.server", "exp.tasks.build"),
+    ("exp.tables.report", "exp.tables.paper"),
+    ("exp.tables.run", "exp.callbacks.wandb"),
+    ("exp.tables.run", "exp.tables.render"),
+    ("exp.tasks.attention.module", "exp.metrics.pictures"),
+    ("exp.tasks.attention.predict", "exp.tasks.attention_maps"),
+    ("exp.tasks.fer.module", "exp.metrics.pictures"),
+}
+"""Imports inside functions: each keeps torch, wandb or matplotlib out of a process that may not need it."""
+
+
+def name_of(path: Path) -> str:
+    words = path.relative_to(SRC).with_suffix("").parts
+    return ".".join(words[:-1] if words[-1] == "__init__" else words)
+
+
+MODULES = {name_of(path): path for path in FILES}
+
+
+def imports(path: Path, *, lazy: bool) -> set[str]:
+    """Modules of exp that a file imports, at its top or inside functions; those for types alone are left out."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    inside = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for inner in ast.walk(node)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if node in for_types or (node in inside) != lazy:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("exp"):
+            names |= {
+                f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in MODULES else str(node.module)
+                for alias in node.names
+            }
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names if alias.name.startswith("exp.")}
+    return names
+
+
+def floor(module: str) -> int:
+    package = module.split(".")[1] if "." in module else "options"  # exp/__init__.py itself
+    return next(number for number, packages in enumerate(FLOORS) if package in packages)
+
+
+def upward(modules: dict[str, Path]) -> list[str]:
+    return [
+        f"{module} -> {other}"
+        for module, path in modules.items()
+        for other in imports(path, lazy=False) | imports(path, lazy=True)
+        if floor(other) > floor(module)
+    ]
+
+
+def task_of(module: str) -> str | None:
+    words = module.split(".")
+    return words[2] if words[:2] == ["exp", "tasks"] and len(words) > 2 and words[2] in TASKS else None
+
+
+def test_imports_run_downwards_only() -> None:
+    assert upward(MODULES) == []
+
+
+def test_an_upward_import_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "cell.py"
+    path.write_text("from exp.tables.plan import Planner\n")
+    assert upward({"exp.cells.cell": path}) == ["exp.cells.cell -> exp.tables.plan"]
+
+
+def test_there_is_no_circle() -> None:
+    graph = {module: imports(path, lazy=False) for module, path in MODULES.items()}
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join([*trail[trail.index(module) :], module])
+        if module not in done:
+            for other in graph.get(module, ()):
+                visit(other, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_imports_inside_functions_are_those_that_keep_torch_out() -> None:
+    lazy = {(module, other) for module, path in MODULES.items() for other in imports(path, lazy=True)}
+    ours = {(module, other) for module, other in lazy if task_of(module) is None or task_of(module) != task_of(other)}
+    assert ours == LAZY
+
+
+def test_tasks_know_nothing_of_one_another_and_nobody_knows_a_task() -> None:
+    crossing = [
+        f"{module} -> {other}"
+        for module, path in MODULES.items()
+        for other in imports(path, lazy=False) | imports(path, lazy=True)
+        if task_of(other) is not None and task_of(other) != task_of(module)
+    ]
+    assert crossing == []
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_belongs_to_a_task_is_named_in_its_folder_alone(task: str) -> None:
+    kind = TASKS[task].kind
+    alone = sum(other.kind == kind for other in TASKS.values()) == 1
+    names = {task} | (
+        {n for g in ("model", "data") for n, s in GROUPS[g].items() if s.kind == kind} if alone else set()
+    )
+    names -= {"attention"}  # the field's word for a layer as well
+    naming = [
+        f"{module}: {node.value}"
+        for module, path in MODULES.items()
+        if task_of(module) != task
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert naming == []
+
+
+def test_no_two_classes_share_a_name() -> None:
+    places = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(module)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_files_and_functions_stay_small() -> None:
+    assert [f"{path}: {n}" for path in FILES if (n := len(path.read_text().splitlines())) > 400] == []
+    long = [
+        f"{module}.{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None and node.end_lineno - node.lineno >= 60
+    ]
+    assert long == []
