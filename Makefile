@@ -39,7 +39,7 @@ test-ray: .venvs/ray/.ready
 	OMP_NUM_THREADS=1 .venvs/ray/bin/python -m pytest tests/sweep/test_ray.py
 
 test-hydra14: .venvs/hydra14/.ready
-	OMP_NUM_THREADS=1 .venvs/hydra14/bin/python -m pytest tests/config tests/sweep
+	OMP_NUM_THREADS=1 .venvs/hydra14/bin/python -m pytest tests/options tests/sweep
 
 bench-sweep: .venvs/plugins/.ready
 	OMP_NUM_THREADS=1 .venvs/plugins/bin/python benchmarks/sweep.py

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exp.data.partition import check_fraction, hold_out, holdout_rank
+from exp.data.partition import hold_out, holdout_rank
 from exp.data.source import DataError
 
 LABELS = np.random.RandomState(3).randint(0, 5, 203).astype(np.int64)
@@ -45,9 +45,3 @@ def test_nothing_is_held_out_at_zero() -> None:
 def test_a_class_without_samples_on_one_side_is_an_error(labels: list[int], fraction: float) -> None:
     with pytest.raises(DataError, match="set: holding out .* of class"):
         hold_out(np.array(labels), fraction, "set")
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.0, 2.0, float("nan")])
-def test_fraction_out_of_range(value: float) -> None:
-    with pytest.raises(ValueError, match="val_fraction must be"):
-        check_fraction(value, "val_fraction")

@@ -109,7 +109,7 @@ class TestChoices:
         again = Planner(tmp_path).plan("gate", self.OVERRIDES)
         assert again.chosen["activation"].value == "relu"
         assert again.chosen["activation"].now == "elu"
-        assert "now it would be elu" in " ".join(again.said)
+        assert "now it would be elu" in " ".join(again.notes)
         other = Planner(tmp_path).plan("gate", [*QUICK, "seed=0,1", "lr=0.05"])
         assert other.waits
 

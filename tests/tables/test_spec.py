@@ -6,7 +6,7 @@ import pytest
 
 from exp.options.catalog import ConfigError
 from exp.options.compose import conf_dir
-from exp.tables import spec
+from exp.tables import reading
 from exp.tables.reading import load, names
 from exp.tables.spec import Table, spelt
 
@@ -79,7 +79,7 @@ GOOD = "title: t\nbase: {task: attention}\nrows: {a: {att: none}, b: {att: ca}}\
 def read(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Table:
     (tmp_path / "table").mkdir(exist_ok=True)
     (tmp_path / "table" / "mine.yaml").write_text(text)
-    monkeypatch.setattr(spec, "conf_dir", lambda: tmp_path)
+    monkeypatch.setattr(reading, "conf_dir", lambda: tmp_path)
     load.cache_clear()
     try:
         return load("mine")

@@ -7,17 +7,6 @@ from exp.data.source import DataError
 SPLIT_SEED = 0
 
 
-def check_fraction(value: float, name: str) -> float:
-    """Returns ``value`` if it is a usable held-out share, 0 (none) up to below 1.
-
-    Raises:
-        ValueError: Otherwise.
-    """
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, not {value}")
-    return value
-
-
 def holdout_rank(labels: np.ndarray) -> np.ndarray:
     """Returns the place of each sample in a fixed random order of its own class, scaled to (0, 1).
 

@@ -292,5 +292,3 @@ resnet18 = partial(_of_depth, ResNet18Options)
 resnet34 = partial(_of_depth, ResNet34Options)
 resnet50 = partial(_of_depth, ResNet50Options)
 resnet101 = partial(_of_depth, ResNet101Options)
-
-stands_after = follows_stage

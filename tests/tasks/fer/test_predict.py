@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from exp.cells.cell import Cell
 from exp.commands.front import run_verb
+from exp.options.compose import resolved
+from exp.run.job import run_cell
 from exp.tasks.fer.data.expression import EXPRESSIONS
 from exp.tasks.fer.data.faces import draw_faces
 from exp.tasks.fer.predict import face_crop
@@ -19,12 +23,6 @@ from tests.tasks.fer.test_module import TINY
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    import warnings
-
-    from exp.cells.cell import Cell
-    from exp.options.compose import resolved
-    from exp.run.job import run_cell
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXP_CACHE", str(tmp_path_factory.mktemp("cache")))
         given = [word for word in TINY if "max_epochs" not in word]

@@ -13,6 +13,7 @@ from exp.options.config import Config
 from exp.options.errors import DataError
 from exp.tasks.base import Diverged, Task
 from exp.tasks.build import attention
+from exp.tasks.gait import pictures
 from exp.tasks.gait.data.casia_b import CasiaB
 from exp.tasks.gait.data.clip_batches import ClipBatch, PersonBatches, WalkBatches
 from exp.tasks.gait.data.clips import Clips
@@ -256,8 +257,6 @@ class Gait(Task):
 
     def _draw(self, folder: Path, features: np.ndarray, clips: Clips) -> None:
         """Writes silhouettes.png, views.png and search.png."""
-        from exp.tasks.gait import pictures
-
         options = self.config.task
         report = evaluate(features, clips.ids, clips.types, clips.views, metric=options.metric)
         pictures.draw_views(folder / "views.png", report.conditions)

@@ -19,6 +19,7 @@ import numpy as np
 from exp.data.source import unreadable
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.tasks.checkpoint import load_task
+from exp.tasks.gait.data.casia_b import read_silhouette
 from exp.tasks.gait.data.silhouette import aligned
 from exp.tasks.gait.metrics import GALLERY, ProtocolError, distances, load, part_major
 
@@ -117,8 +118,6 @@ def read_clip(path: Path, size: tuple[int, int]) -> np.ndarray:
     Raises:
         DataError: There is nothing there, it is damaged, or no frame shows a person.
     """
-    from exp.tasks.gait.data.casia_b import read_silhouette
-
     if path.is_dir():
         files = sorted(path.glob("*.png"))
         if not files:

@@ -18,9 +18,9 @@ def alarm_for(scale: float) -> str | None:
 
 
 def test_rings_for_one_point() -> None:
-    said = alarm_for(1e-5)
-    assert said is not None
-    assert "collapsed" in said
+    complaint = alarm_for(1e-5)
+    assert complaint is not None
+    assert "collapsed" in complaint
 
 
 def test_is_silent_for_untrained_and_trained_embeddings() -> None:

@@ -1,10 +1,8 @@
 """Batches of clips on a device: P persons with K walks each in training, whole walks of any length in the test.
 
-As in ``exp.data.batches``, all randomness of a batch follows from (seed, epoch, index) alone, so that an epoch can be
-entered anywhere and ranks share the draws of one process.
+Cuts, shares, weights and positions are those of ``exp.data.epoch.EpochPlan``. All randomness of a batch follows from
+(seed, epoch, index) alone, so that an epoch can be entered anywhere and ranks share the draws of one process.
 """
-
-from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from exp.data.augment import RandomErase, RandomRotate
+from exp.data.epoch import EpochLoader, EpochPlan, generator
 from exp.data.source import DataError
 from exp.tasks.gait.data.clips import Clips
 from exp.tasks.gait.data.frame_sampler import FrameSampler
@@ -36,7 +35,7 @@ class ClipBatch:
         rows: int64 (n,) numbers of the clips in their split.
         shares: Clips of each rank in this micro-batch.
         ordered: Whether frames are in the order in which they were filmed.
-        weight: Factor of the mean loss of the micro-batch, see ``PersonBatches``.
+        weight: Factor of the micro-batch's mean loss, see ``EpochPlan``.
         size: Clips of the micro-batch over all ranks.
         index: The micro-batch's place in the epoch.
     """
@@ -52,13 +51,13 @@ class ClipBatch:
     index: int
 
 
-class PersonBatches:
+class PersonBatches(EpochLoader):
     """Random persons with random walks of each: training batches for a loss over pairs.
 
     An optimizer step has ``batch_subjects`` persons with ``batch_clips`` clips each. Both are drawn without replacement
     (clips of a person who has fewer are drawn with it). Micro-batches are cut between persons, ranks' shares between
-    clips, all cuts balanced. The loss of a micro-batch is one number over all ranks (embeddings are gathered), so each
-    rank gives the same loss, and ``weight`` is the micro-batch's share of the step times the number of micro-batches.
+    clips. The loss of a micro-batch is one number over all ranks (embeddings are gathered), so each rank gives the same
+    loss, and ``weight`` is the micro-batch's share of the step times the number of micro-batches.
 
     Args:
         clips: The training walks.
@@ -71,7 +70,7 @@ class PersonBatches:
         accumulate: Micro-batches of an optimizer step; ``ClipOptions.conflict`` refuses too many for the persons.
 
     Raises:
-        ValueError: The sampler takes whole clips.
+        ValueError: The sampler takes whole clips, or a share of a micro-batch would be empty.
         DataError: There are fewer persons than a batch has.
     """
 
@@ -99,32 +98,24 @@ class PersonBatches:
         self.labels = np.array([numbers[name] for name in clips.ids.tolist()], dtype=np.int64)
         self._own = [np.flatnonzero(self.labels == number) for number in range(len(names))]
         self._clips, self._lengths = clips, clips.lengths
-        self._people, self._walks, self._steps = options.batch_subjects, options.batch_clips, options.steps
+        self._people, self._walks = options.batch_subjects, options.batch_clips
+        self.plan = EpochPlan(
+            [self._people * self._walks] * options.steps,
+            rank=rank,
+            world_size=world_size,
+            accumulate=accumulate,
+            together=self._walks,
+            joint=True,
+        )
         self._sampler, self._seed = sampler, seed
         self._device = torch.device(device)
-        self._rank, self._world, self._accumulate = rank, world_size, accumulate
         self._rotate = RandomRotate(options.rotate) if options.rotate and options.rotate_probability else None
         self._rotate_probability = options.rotate_probability
         self._erase = RandomErase(options.erase, ERASE_AREA) if options.erase else None
-        self._epoch = self._start = 0
-
-    def __len__(self) -> int:
-        """Micro-batches of an epoch."""
-        return self._steps * self._accumulate
-
-    def set_position(self, epoch: int, start: int = 0) -> None:
-        """Makes every ``iter()`` begin at micro-batch ``start`` of ``epoch``, until this is called again.
-
-        Raises:
-            ValueError: There is no such place.
-        """
-        if epoch < 0 or not 0 <= start <= len(self):
-            raise ValueError(f"epoch {epoch}, micro-batch {start} is not in epochs of {len(self)} micro-batches")
-        self._epoch, self._start = epoch, start
 
     def __iter__(self) -> Iterator[ClipBatch]:
-        epoch, start = self._epoch, self._start
-        return ahead(lambda index: self._read(epoch, index), range(start, len(self)), self._to_device)
+        epoch, left = self.plan.left()
+        return ahead(lambda index: self._read(epoch, index), left, lambda batch: self._to_device(epoch, batch))
 
     def chosen(self, epoch: int, step: int) -> np.ndarray:
         """Returns the clips of an optimizer step, int64 (batch_subjects, batch_clips)."""
@@ -136,50 +127,46 @@ class PersonBatches:
 
     def _read(self, epoch: int, index: int) -> ClipBatch:
         """Returns a batch in host memory, frames uint8."""
-        step, part = divmod(index, self._accumulate)
-        first, last = _cut(self._people, self._accumulate, part)
-        rows = self.chosen(epoch, step)[first:last].ravel()
-        cuts = [_cut(len(rows), self._world, rank) for rank in range(self._world)]
-        low, high = cuts[self._rank]
+        share = self.plan.share(index)
+        rows = self.chosen(epoch, share.step).ravel()[share.low - share.start : share.high - share.start][share.own]
         frames = np.stack(
             [
                 self._clips.read(
                     int(row),
                     self._sampler.take(int(self._lengths[row]), _draws("frames", self._seed, epoch, index, place)),
                 )
-                for place, row in enumerate(rows[low:high].tolist(), low)
+                for place, row in enumerate(rows.tolist(), share.own.start)
             ]
         )
         return ClipBatch(
             torch.from_numpy(frames),
             None,
-            torch.from_numpy(self.labels[rows[low:high]]),
-            torch.from_numpy(rows[low:high]),
-            tuple(b - a for a, b in cuts),
+            torch.from_numpy(self.labels[rows]),
+            torch.from_numpy(rows),
+            self.plan.counts(index),
             self._sampler.ordered,
-            len(rows) * self._accumulate / (self._people * self._walks),
-            len(rows),
-            epoch * len(self) + index,
+            share.weight,
+            share.size,
+            index,
         )
 
-    def _to_device(self, batch: ClipBatch) -> ClipBatch:
+    def _to_device(self, epoch: int, batch: ClipBatch) -> ClipBatch:
+        """Returns a batch on the device, changed at random; the changes are drawn for all ranks' clips."""
         batch = _moved(batch, self._device)
-        epoch, batch.index = divmod(batch.index, len(self))
-        low = sum(batch.shares[: self._rank])
-        span = slice(low, low + len(batch.labels))
-        generator = torch.Generator().manual_seed(_number("augment", self._seed, epoch, batch.index))
+        own = self.plan.share(batch.index).own
+        random = generator("augment", self._seed, epoch, batch.index)
         if self._rotate is not None:
-            draws = self._rotate.draw(batch.size, generator)
-            chosen = torch.rand(batch.size, generator=generator) < self._rotate_probability
+            draws = self._rotate.draw(batch.size, random)
+            chosen = torch.rand(batch.size, generator=random) < self._rotate_probability
             still = torch.tensor([1.0, 0.0])
-            draws = torch.where(chosen[:, None], draws, still)[span].to(self._device)
+            draws = torch.where(chosen[:, None], draws, still)[own].to(self._device)
             batch.frames = self._rotate(batch.frames, draws)
         if self._erase is not None:
-            batch.frames = self._erase(batch.frames, self._erase.draw(batch.size, generator)[span].to(self._device))
+            batch.frames = self._erase(batch.frames, self._erase.draw(batch.size, random)[own].to(self._device))
         return batch
 
 
-class WalkBatches:
+class WalkBatches(EpochLoader):
     """Whole walks, each once, several a batch without padding: for validation and test.
 
     Walks of like length share a batch of at most ``batch_frames`` frames (one walk may have more). Each batch is cut
@@ -211,41 +198,35 @@ class WalkBatches:
             raise DataError(f"{len(clips)} walks for {world_size} devices; use fewer devices")
         self._clips, self._sampler, self._lengths = clips, sampler, clips.lengths
         self._device = torch.device(device)
-        self._rank, self._world = rank, world_size
         lengths = (
             np.minimum(clips.lengths, sampler.limit) if sampler.frames is None else np.full(len(clips), sampler.frames)
         )
-        self.batches = _packed(lengths, batch_frames * world_size, world_size)
-
-    def __len__(self) -> int:
-        """Batches of the evaluation."""
-        return len(self.batches)
-
-    def set_position(self, epoch: int, start: int = 0) -> None:
-        """Does nothing: an evaluation is always whole."""
+        batches = _packed(lengths, batch_frames * world_size, world_size)
+        self._order = np.concatenate(batches)
+        self.plan = EpochPlan([len(batch) for batch in batches], rank=rank, world_size=world_size, joint=True)
 
     def __iter__(self) -> Iterator[ClipBatch]:
-        return ahead(self._read, range(len(self)), lambda batch: _moved(batch, self._device))
+        _, left = self.plan.left()
+        return ahead(self._read, left, lambda batch: _moved(batch, self._device))
 
     def _read(self, index: int) -> ClipBatch:
-        rows = self.batches[index]
-        cuts = [_cut(len(rows), self._world, rank) for rank in range(self._world)]
-        low, high = cuts[self._rank]
-        own = rows[low:high]
+        """Returns a batch in host memory, frames uint8."""
+        share = self.plan.share(index)
+        rows = self._order[share.first : share.last]
         # The draws are the clip's alone, so that all cells see the same test frames.
         taken = [
             self._clips.read(row, self._sampler.take(int(self._lengths[row]), _draws("test", row)))
-            for row in own.tolist()
+            for row in rows.tolist()
         ]
         return ClipBatch(
             torch.from_numpy(np.concatenate(taken)),
             [len(frames) for frames in taken],
-            torch.full((len(own),), -1),
-            torch.from_numpy(own),
-            tuple(b - a for a, b in cuts),
+            torch.full((len(rows),), -1),
+            torch.from_numpy(rows),
+            self.plan.counts(index),
             self._sampler.ordered,
-            1.0,
-            len(rows),
+            share.weight,
+            share.size,
             index,
         )
 
@@ -290,16 +271,6 @@ def _packed(lengths: np.ndarray, budget: int, least: int) -> list[np.ndarray]:
     if len(batches) > 1 and len(batches[-1]) < least:
         batches[-2:] = [batches[-2] + batches[-1]]
     return [np.array(batch) for batch in batches]
-
-
-def _cut(total: int, parts: int, part: int) -> tuple[int, int]:
-    """Returns the first place and one past the last of one of ``parts`` balanced parts of 0..total."""
-    return total * part // parts, total * (part + 1) // parts
-
-
-def _number(*key: str | int) -> int:
-    """Returns an integer of 63 bits that follows from the key alone."""
-    return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "big") >> 1
 
 
 def _draws(*key: str | int) -> np.random.RandomState:

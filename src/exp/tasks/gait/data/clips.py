@@ -225,15 +225,6 @@ def opened(folder: Path) -> Clips:
     return Clips(frames, starts, ids, types, views, size, packed)
 
 
-def described(clips: Clips) -> dict[str, int]:
-    """Returns how many persons, clips and frames there are."""
-    return {
-        "people": len(clips.people),
-        "clips": len(clips),
-        "frames": int(clips.lengths.sum()),
-    }
-
-
 def key_of(*parts: object) -> str:
     """Returns a folder name, 16 hexadecimal digits, that follows from values that JSON can write."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -179,80 +179,99 @@ class Capsules:
     flatness: np.ndarray
 
 
+class _Limbs(list[tuple[np.ndarray, np.ndarray, float, float, float]]):
+    """Capsules of a walk as they are put together: start and end (T, 3), radius at both, flatness."""
+
+    def put(self, start: np.ndarray, end: np.ndarray, first: float, last: float, flatness: float = 1.0) -> None:
+        """Adds a capsule."""
+        self.append((start, end, first, last, flatness))
+
+
 def capsules(walk: Walk) -> Capsules:
     """Returns the limbs of a walk in every frame."""
-    shape, pose, phase = walk.shape, walk.pose, walk.phase
-    found: list[tuple[np.ndarray, np.ndarray, float, float, float]] = []
-    zero = np.zeros_like(phase)
-    coat = walk.coat
-
-    def bone(start: np.ndarray, angle: np.ndarray, length: float, sideways: float | np.ndarray = 0.0) -> np.ndarray:
-        """Returns the end of a bone that hangs down, turned forwards by an angle and outwards to the left."""
-        across = np.radians(sideways)
-        step = np.stack([np.sin(angle), np.sin(across) + zero, -np.cos(angle) * np.cos(across)], axis=1)
-        return start + length * step
-
-    def add(start: np.ndarray, end: np.ndarray, first: float, last: float, flatness: float = 1.0) -> None:
-        found.append((start, end, first, last, flatness))
-
-    lean = np.radians(pose["lean"])
-    pelvis = np.stack([zero, zero, zero], axis=1)
-    chest = pelvis + shape["torso"] * np.array([np.sin(lean), 0.0, np.cos(lean)])
-    add(pelvis, chest, shape["hip_width"] + 0.035 + coat, shape["chest"] + coat, shape["depth"])
-    nod = np.radians(pose["lean"] + pose["nod"])
-    skull = chest + (0.07 + shape["head"]) * np.array([np.sin(nod), 0.0, np.cos(nod)])
-    add(chest, skull, 0.035, shape["head"], 1.0)
-    add(skull, skull + np.array([0.0, 0.0, 0.35 * shape["head"]]), shape["head"], shape["head"] * 0.9, 1.0)
+    limbs = _Limbs()
+    pelvis = np.zeros((len(walk.phase), 3))
+    chest = _trunk(limbs, walk, pelvis)
     hands = []
     for side, shift in ((1, 0.0), (-1, 0.5)):
-        turn = (phase + shift) % 1.0
-        wave = np.cos(2 * np.pi * turn)
-        hip = pelvis + np.array([0.0, side * shape["hip_width"], 0.0])
-        thigh = np.radians(pose["hip_offset"] + pose["hip_swing"] * wave)
-        bend = np.radians(
-            6
-            + pose["knee_stance"] * _bump(turn, 0.14, 0.07)
-            + pose["knee_swing"] * _bump(turn, pose["knee_time"], 0.09)
-        )
-        # The trunk leans over the leg on the ground: both legs are aslant, seen from the front.
-        slant = side * pose["step_width"] * 0.5 + pose["sway"] * np.cos(2 * np.pi * phase)
-        knee = bone(hip, thigh, shape["thigh"], slant)
-        ankle = bone(knee, thigh - bend, shape["shank"], slant)
-        point = np.radians(90 - pose["ankle"] * _bump(turn, 0.62, 0.08) * 2.5) + (thigh - bend) * 0.6
-        toe = bone(ankle, point, shape["foot"])
-        add(hip, knee, shape["thigh_radius"] * 1.25 + coat * 0.7, shape["thigh_radius"] * 0.8 + coat * 0.3)
-        add(knee, ankle, shape["shank_radius"] * 1.15, shape["shank_radius"] * 0.75)
-        add(ankle, toe, 0.028, 0.018)
-        held = 0.25 if walk.damped == (0 if side > 0 else 1) else 1.0
-        shoulder = chest + np.array([0.0, side * shape["shoulder_width"], -0.015])
-        arm = np.radians(pose["arm_offset"] - held * pose["arm_swing"] * wave)
-        elbow = bone(shoulder, arm, shape["upper_arm"], side * pose["arm_spread"])
-        fold = np.radians(pose["elbow"] + held * pose["elbow_swing"] * (1 - wave) / 2)
-        hand = bone(elbow, arm + fold, shape["forearm"], side * pose["arm_spread"] * 0.5)
-        add(shoulder, elbow, shape["arm_radius"] * 1.3 + coat * 0.6, shape["arm_radius"] + coat * 0.6)
-        add(elbow, hand, shape["arm_radius"] + coat * 0.6, shape["arm_radius"] * 0.85 + coat * 0.3)
-        hands.append(hand)
+        turn = (walk.phase + shift) % 1.0
+        _leg(limbs, walk, pelvis, side, turn)
+        hands.append(_arm(limbs, walk, chest, side, turn))
+    _clothing(limbs, walk, pelvis, chest, hands)
+    start, end = (np.stack([limb[k] for limb in limbs]) for k in (0, 1))
+    return Capsules(start, end, np.array([limb[2:4] for limb in limbs]), np.array([limb[4] for limb in limbs]))
+
+
+def _trunk(limbs: _Limbs, walk: Walk, pelvis: np.ndarray) -> np.ndarray:
+    """Adds trunk, neck and head, and returns the chest (T, 3)."""
+    shape, pose, coat = walk.shape, walk.pose, walk.coat
+    lean = np.radians(pose["lean"])
+    chest = pelvis + shape["torso"] * np.array([np.sin(lean), 0.0, np.cos(lean)])
+    limbs.put(pelvis, chest, shape["hip_width"] + 0.035 + coat, shape["chest"] + coat, shape["depth"])
+    nod = np.radians(pose["lean"] + pose["nod"])
+    skull = chest + (0.07 + shape["head"]) * np.array([np.sin(nod), 0.0, np.cos(nod)])
+    limbs.put(chest, skull, 0.035, shape["head"])
+    limbs.put(skull, skull + np.array([0.0, 0.0, 0.35 * shape["head"]]), shape["head"], shape["head"] * 0.9)
+    return chest
+
+
+def _leg(limbs: _Limbs, walk: Walk, pelvis: np.ndarray, side: int, turn: np.ndarray) -> None:
+    """Adds the leg of a side (1 left, -1 right), which is at ``turn`` (T,) of its own cycle."""
+    shape, pose, coat = walk.shape, walk.pose, walk.coat
+    hip = pelvis + np.array([0.0, side * shape["hip_width"], 0.0])
+    thigh = np.radians(pose["hip_offset"] + pose["hip_swing"] * np.cos(2 * np.pi * turn))
+    bend = np.radians(
+        6 + pose["knee_stance"] * _bump(turn, 0.14, 0.07) + pose["knee_swing"] * _bump(turn, pose["knee_time"], 0.09)
+    )
+    # The trunk leans over the leg on the ground: both legs are aslant, seen from the front.
+    slant = side * pose["step_width"] * 0.5 + pose["sway"] * np.cos(2 * np.pi * walk.phase)
+    knee = _bone(hip, thigh, shape["thigh"], slant)
+    ankle = _bone(knee, thigh - bend, shape["shank"], slant)
+    point = np.radians(90 - pose["ankle"] * _bump(turn, 0.62, 0.08) * 2.5) + (thigh - bend) * 0.6
+    toe = _bone(ankle, point, shape["foot"])
+    limbs.put(hip, knee, shape["thigh_radius"] * 1.25 + coat * 0.7, shape["thigh_radius"] * 0.8 + coat * 0.3)
+    limbs.put(knee, ankle, shape["shank_radius"] * 1.15, shape["shank_radius"] * 0.75)
+    limbs.put(ankle, toe, 0.028, 0.018)
+
+
+def _arm(limbs: _Limbs, walk: Walk, chest: np.ndarray, side: int, turn: np.ndarray) -> np.ndarray:
+    """Adds the arm of a side, which swings against the leg at ``turn`` (T,) of its cycle, and returns the hand."""
+    shape, pose, coat = walk.shape, walk.pose, walk.coat
+    wave = np.cos(2 * np.pi * turn)
+    held = 0.25 if walk.damped == (0 if side > 0 else 1) else 1.0
+    shoulder = chest + np.array([0.0, side * shape["shoulder_width"], -0.015])
+    arm = np.radians(pose["arm_offset"] - held * pose["arm_swing"] * wave)
+    elbow = _bone(shoulder, arm, shape["upper_arm"], side * pose["arm_spread"])
+    fold = np.radians(pose["elbow"] + held * pose["elbow_swing"] * (1 - wave) / 2)
+    hand = _bone(elbow, arm + fold, shape["forearm"], side * pose["arm_spread"] * 0.5)
+    limbs.put(shoulder, elbow, shape["arm_radius"] * 1.3 + coat * 0.6, shape["arm_radius"] + coat * 0.6)
+    limbs.put(elbow, hand, shape["arm_radius"] + coat * 0.6, shape["arm_radius"] * 0.85 + coat * 0.3)
+    return hand
+
+
+def _clothing(limbs: _Limbs, walk: Walk, pelvis: np.ndarray, chest: np.ndarray, hands: list[np.ndarray]) -> None:
+    """Adds the skirts of a coat, and a bag on the back, in a hand or at the hip."""
+    shape, coat, size = walk.shape, walk.coat, walk.bag_size
     if coat:
         hem = pelvis + np.array([0.0, 0.0, -0.62 * shape["thigh"]])
-        add(pelvis, hem, shape["hip_width"] + 0.04 + coat, shape["hip_width"] + 0.055 + coat * 1.4, 0.85)
+        limbs.put(pelvis, hem, shape["hip_width"] + 0.04 + coat, shape["hip_width"] + 0.055 + coat * 1.4, 0.85)
     if walk.bag == "back":
-        add(
-            pelvis + np.array([-0.07 - walk.bag_size, 0.0, 0.10]),
-            chest + np.array([-0.06 - walk.bag_size, 0.0, -0.06]),
-            walk.bag_size,
-            walk.bag_size,
-        )
+        low, high = np.array([-0.07 - size, 0.0, 0.10]), np.array([-0.06 - size, 0.0, -0.06])
+        limbs.put(pelvis + low, chest + high, size, size)
     elif walk.bag == "hand":
-        low = hands[walk.damped] + np.array([0.0, 0.0, -0.04 - walk.bag_size])
-        add(low, low + np.array([0.06, 0.0, 0.0]), walk.bag_size, walk.bag_size)
+        below = hands[walk.damped] + np.array([0.0, 0.0, -0.04 - size])
+        limbs.put(below, below + np.array([0.06, 0.0, 0.0]), size, size)
     elif walk.bag == "hip":
         side = 1 if walk.damped == 0 else -1
         at = pelvis + np.array([-0.01, side * (shape["hip_width"] + 0.075), -0.02])
-        add(at, at + np.array([0.07, 0.0, -0.05]), walk.bag_size, walk.bag_size)
-    start = np.stack([entry[0] for entry in found])
-    end = np.stack([entry[1] for entry in found])
-    radii = np.array([entry[2:4] for entry in found])
-    return Capsules(start, end, radii, np.array([entry[4] for entry in found]))
+        limbs.put(at, at + np.array([0.07, 0.0, -0.05]), size, size)
+
+
+def _bone(start: np.ndarray, angle: np.ndarray, length: float, sideways: float | np.ndarray = 0.0) -> np.ndarray:
+    """Returns the end (T, 3) of a bone that hangs down, turned forwards by an angle and outwards to the left."""
+    across = np.radians(sideways)
+    step = np.stack([np.sin(angle), np.sin(across) + np.zeros_like(angle), -np.cos(angle) * np.cos(across)], axis=1)
+    return start + length * step
 
 
 def _bump(turn: np.ndarray, centre: float, width: float) -> np.ndarray:

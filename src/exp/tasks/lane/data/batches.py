@@ -1,10 +1,9 @@
 """Batches of a lane set on a device: images augmented together with their points, then encoded.
 
-Order, shares and weights are those of ``exp.data.batches.Batches``, run over sample numbers. What is random about a
-sample follows from (seed, epoch, place in the epoch's list) alone, so the number of devices changes nothing.
+Order, shares and weights are those of ``exp.data.epoch.EpochPlan``, for a list that has each sample ``repeat`` times.
+What is random about a sample follows from (seed, epoch, place in that list) alone, so the number of devices changes
+nothing.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from exp.data.batches import Batches
-from exp.data.source import Split
+from exp.data.batches import on_device
+from exp.data.epoch import EpochLoader, EpochPlan, Share
 from exp.tasks.lane.data.codec import Coded, LaneCodec
 from exp.tasks.lane.data.source import LaneSplit
 from exp.tasks.lane.options import LaneDataOptions
 
 _CELL = 8  # pixels of a cell of the map that says where there is image
-_RESIDENT_SHARE = 0.2  # of a GPU's free memory that a set may take
 _KEPT = 20_000  # encoded images that are kept
 
 _Change = tuple[np.ndarray, bool, tuple[float, float]]
@@ -38,7 +36,7 @@ class LaneBatch:
         ids: int64 (n, S, T) tokens.
         x: float32 (n, S, T) in input pixels, NaN where there is no point.
         rows: int64 (n,) numbers of the samples in their split, on the host.
-        weight: Factor of the share's mean loss, see ``exp.data.batches.Batches``.
+        weight: Factor of the share's mean loss, see ``EpochPlan``.
         size: Samples of the micro-batch over all ranks.
         index: The micro-batch's place in the epoch.
     """
@@ -53,7 +51,7 @@ class LaneBatch:
     index: int
 
 
-class LaneBatches:
+class LaneBatches(EpochLoader):
     """Iterates over an epoch of a lane set.
 
     Args:
@@ -94,53 +92,35 @@ class LaneBatches:
         changes = (options.flip, options.rotate, options.zoom, options.shift, options.brightness)
         self._changing = training and any(change > 0 for change in changes)
         self._moving = training and (options.rotate > 0 or options.zoom > 0 or options.shift > 0)
-        places = len(split) * (options.repeat if training else 1)
-        # A place in the epoch's list is a one-pixel image here, labelled with its number.
-        listed = Split(np.zeros((places, 1, 1, 1), dtype=np.uint8), np.arange(places, dtype=np.int64))
-        self._places = Batches(
-            listed,
-            batch_size=options.batch_size,
+        self.plan = EpochPlan.balanced(
+            len(split) * (options.repeat if training else 1),
+            options.batch_size,
             shuffle=training,
             seed=seed,
-            device="cpu",
             rank=rank,
             world_size=world_size,
             accumulate=accumulate,
         )
         self._seed = seed
-        self._epoch = 0
-        self._images = self._resident()
+        self._images = on_device(split.images, self.device)
         self._mean = torch.as_tensor(options.mean, dtype=torch.float32, device=self.device).view(-1, 1, 1) * 255
         self._std = torch.as_tensor(options.std, dtype=torch.float32, device=self.device).view(-1, 1, 1) * 255
         self._coded: dict[tuple[int, bool], Coded] = {}
 
-    def __len__(self) -> int:
-        """Micro-batches of a whole epoch."""
-        return len(self._places)
-
-    def set_position(self, epoch: int, start: int = 0) -> None:
-        """Sets where the next iteration begins: an epoch and a micro-batch within it."""
-        self._places.set_position(epoch, start)
-        self._epoch = epoch
-
     def __iter__(self) -> Iterator[LaneBatch]:
-        epoch = self._epoch
-        for batch in self._places:
-            places = batch.labels.numpy()
-            yield self._batch(places, epoch, batch.weight, batch.size, batch.index)
-
-    def _resident(self) -> Tensor | None:
-        images = self.split.images
-        if self.device.type == "cuda" and images.nbytes <= _RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0]:
-            return torch.from_numpy(np.array(images)).to(self.device)
-        return None
+        epoch, left = self.plan.left()
+        order = self.plan.order(epoch).numpy()
+        return (self._batch(order, epoch, self.plan.share(index)) for index in left)
 
     def _pixels(self, rows: np.ndarray) -> Tensor:
+        """Returns images (n, 3, H, W) in 0..255 on the device, float32."""
         if self._images is not None:
             return self._images[torch.from_numpy(rows).to(self.device)].float()
         return torch.from_numpy(self.split.images[rows]).to(self.device).float()
 
-    def _batch(self, places: np.ndarray, epoch: int, weight: float, size: int, index: int) -> LaneBatch:
+    def _batch(self, order: np.ndarray, epoch: int, share: Share) -> LaneBatch:
+        """Returns a share of an epoch whose order of the list's places is given."""
+        places = order[share.first : share.last]
         rows = places % len(self.split)
         changes = [self._change(place, epoch) for place in places.tolist()]
         images = self._pixels(rows)
@@ -159,9 +139,9 @@ class LaneBatches:
             torch.from_numpy(np.stack([image.ids for image in coded])).to(self.device),
             torch.from_numpy(np.stack([image.x for image in coded]).astype(np.float32)).to(self.device),
             rows,
-            weight,
-            size,
-            index,
+            share.weight,
+            share.size,
+            share.index,
         )
 
     def _changed(self, images: Tensor, matrices: np.ndarray, changes: list[_Change]) -> Tensor:
