@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from exp.blocks.coordinate import CoordinateAttention
 from exp.blocks.step2 import Step2
 from exp.blocks.triplet import Triplet
-from exp.tasks.attention_maps import attention_maps, draw, spread_out
 from exp.callbacks.gates import GateRecorder
 from exp.cells.metrics_file import read_metrics
 from exp.layers.resnet import ResNet
 from exp.options.catalog import ConfigError
 from exp.options.compose import resolved
 from exp.tasks.attention.models.mobilenetv2 import MobileNetV2
+from exp.tasks.attention_maps import attention_maps, draw, spread_out
 
 
 class Gated(nn.Module):

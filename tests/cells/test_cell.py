@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from exp.cells import cell as cells
 from exp.cells.cell import Cell
 from exp.cells.files import finite, read_json, write_json
 from exp.cells.provenance import code_of, git_state, provenance

@@ -67,8 +67,8 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
         assert go_on.wait(10)
         fill(array)
 
-    found: list[np.ndarray] = []
-    threads = [threading.Thread(target=lambda: found.append(cached_array(path, SHAPE, slow))) for _ in range(2)]
+    arrays: list[np.ndarray] = []
+    threads = [threading.Thread(target=lambda: arrays.append(cached_array(path, SHAPE, slow))) for _ in range(2)]
     threads[0].start()
     assert started.wait(10)
     threads[1].start()
@@ -76,7 +76,7 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
     go_on.set()
     for thread in threads:
         thread.join(10)
-    assert len(found) == 2
+    assert len(arrays) == 2
     assert len(made) == 1
 
 

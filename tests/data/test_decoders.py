@@ -194,8 +194,8 @@ def test_signals_to_the_job_are_left_to_the_parent(root: Path) -> None:
 
 def test_a_worker_needs_neither_torch_nor_lightning() -> None:
     code = "import exp.data.decode_worker, sys; print(sorted({'torch', 'lightning'} & set(sys.modules)))"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "[]\n"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"
 
 
 def test_processes_end_with_a_killed_parent(root: Path) -> None:
@@ -257,20 +257,20 @@ def test_cells_of_a_sweep(root: Path, broken: Path, tmp_path: Path) -> None:
     options = ["--multirun", *CELL, "data.decode=workers", "data.workers=2", "cells.dir=multirun"]
     failed = start(*options, f"data.root={broken.parents[2]}", cwd=tmp_path)
     assert failed.wait(120) == 1
-    said = (tmp_path / "out.txt").read_text()
-    assert f"DataError: {broken}: truncated JPEG; get the file again or remove it" in said
-    assert "Traceback" not in said
+    printed = (tmp_path / "out.txt").read_text()
+    assert f"DataError: {broken}: truncated JPEG; get the file again or remove it" in printed
+    assert "Traceback" not in printed
 
     sweep = start(*options, f"data.root={root}", "trainer.max_epochs=5000", cwd=tmp_path)
-    found: list[tuple[int, int]] = []
+    children: list[tuple[int, int]] = []
 
     def running() -> bool:
-        found[:] = [pair for pair in decoders() if pair[0] not in before]
-        return len({parent for _, parent in found}) == 1 and len(found) >= 2
+        children[:] = [pair for pair in decoders() if pair[0] not in before]
+        return len({parent for _, parent in children}) == 1 and len(children) >= 2
 
     before: set[int] = set()
     wait_for(running, sweep, 120)
-    os.kill(found[0][1], signal.SIGKILL)
-    wait_until_gone([pid for pid, _ in found])
+    os.kill(children[0][1], signal.SIGKILL)
+    wait_until_gone([pid for pid, _ in children])
     assert sweep.wait(60) == 1
     assert "SIGKILL" in (tmp_path / "out.txt").read_text()

@@ -39,7 +39,7 @@ def test_environment_serves_where_no_root_is_given(pets: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "expected"),
     [
         ("none", ["no data folder given", "data.root", "EXP_DATA", "pets/train", "https://pets.example"]),
         ("no folder", ["no folder", "nowhere", "https://pets.example"]),
@@ -48,7 +48,7 @@ def test_environment_serves_where_no_root_is_given(pets: Path, monkeypatch: pyte
         ("packed", ["unpack pets.tar.gz"]),
     ],
 )
-def test_missing_data_are_explained_in_one_line(pets: Path, spoil: str, said: list[str]) -> None:
+def test_missing_data_are_explained_in_one_line(pets: Path, spoil: str, expected: list[str]) -> None:
     root: Path | None = pets.parent
     if spoil == "none":
         root = None
@@ -65,7 +65,7 @@ def test_missing_data_are_explained_in_one_line(pets: Path, spoil: str, said: li
     message = str(error.value)
     assert message.startswith("PETS: ")
     assert "\n" not in message
-    assert all(part in message for part in said), message
+    assert all(part in message for part in expected), message
 
 
 def test_split_refuses_other_types_and_lengths() -> None:

@@ -24,17 +24,17 @@ def written(path: Path, content: bytes) -> Path:
 
 
 def test_reads_both_flavours(tmp_path: Path, dumps: Callable[[Any], bytes]) -> None:
-    found = read_pickle(written(tmp_path / "batch", dumps(BATCH)))
-    assert np.array_equal(found.pop("data"), DATA)
-    assert found == {"labels": [3, 70], "batch_label": b"testing batch 1 of 1"}
+    value = read_pickle(written(tmp_path / "batch", dumps(BATCH)))
+    assert np.array_equal(value.pop("data"), DATA)
+    assert value == {"labels": [3, 70], "batch_label": b"testing batch 1 of 1"}
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL))
 def test_reads_other_protocols(tmp_path: Path, protocol: int) -> None:
     batch = {"labels": [1, 2], "data": np.asfortranarray(DATA)}
-    found = read_pickle(written(tmp_path / "batch", pickle.dumps(batch, protocol)))
-    assert np.array_equal(found["data"], DATA)
-    assert found["labels"] == [1, 2]
+    value = read_pickle(written(tmp_path / "batch", pickle.dumps(batch, protocol)))
+    assert np.array_equal(value["data"], DATA)
+    assert value["labels"] == [1, 2]
 
 
 class _Call:

@@ -95,13 +95,13 @@ def on_meta(depth: int, att: Factory, *, stem: str, num_classes: int) -> ResNet:
 @pytest.mark.parametrize("name", TABLE)
 def test_parameters_and_macs_to_the_last_digit(name: str) -> None:
     att, expected = TABLE[name]
-    found = []
+    counted = []
     for options in (CIFAR, IMAGENET):
         for depth in (18, 50):
             pixels = PIXELS[options["stem"]]
             counts = count(on_meta(depth, att, **options), (1, 3, pixels, pixels))
-            found += [counts.params, counts.macs]
-    assert tuple(found) == expected
+            counted += [counts.params, counts.macs]
+    assert tuple(counted) == expected
 
 
 def test_bam_between_the_stages() -> None:

@@ -6,9 +6,9 @@ from rich.console import Console
 from exp.options.compose import composed
 from exp.sweep.front import next_step
 from exp.sweep.plan import Plan, plan
+from exp.sweep.progress import Progress, fraction
 from exp.sweep.screen import Screen
 from exp.sweep.summary import summary
-from exp.sweep.progress import Progress, fraction
 
 
 def planned(tmp_path: Path) -> Plan:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from exp.cells.files import write_json
+from exp.sweep.plan import Planned
 from exp.tables.compare import Comparison, compare
 from exp.tables.composing import FILE
-from exp.sweep.plan import Planned
 from exp.tables.plan import Planner, TablePlan
 
 QUICK = ["recipe=quick"]

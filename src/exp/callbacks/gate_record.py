@@ -7,8 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 
-from exp.tasks.attention_maps import attention_maps, draw
 from exp.callbacks.gates import GateRecorder
+from exp.tasks.attention_maps import attention_maps, draw
 from exp.tasks.base import Task
 from exp.tasks.build import attention_class
 from exp.tasks.images import ImageTask

@@ -58,12 +58,12 @@ def cached_array(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray]
 
 def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     try:
-        found = np.load(path, mmap_mode="r")
+        array = np.load(path, mmap_mode="r")
     except (FileNotFoundError, NotADirectoryError, ValueError, EOFError):
         return None
     except OSError as error:
         raise unreadable(path, error) from None
-    return found if found.shape == shape and found.dtype == np.uint8 else None
+    return array if array.shape == shape and array.dtype == np.uint8 else None
 
 
 def _make(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> None:

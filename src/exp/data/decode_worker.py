@@ -1,4 +1,4 @@
-"""One process that decodes image files: ``python -m exp.data.decode_worker MEMORY SIZE``, started by `Decoders`.
+"""A process that decodes images: ``python -m exp.data.decode_worker MEMORY SIZE``, started by ``Decoders``.
 
 It reads lists of paths, one JSON list a line, on standard input, leaves their pixels in the shared memory whose file
 descriptor is MEMORY, and answers each line with null or with what is wrong. It imports neither torch nor Lightning, so

@@ -11,9 +11,9 @@ from exp.cells.terminal import disk, shown
 from exp.options.errors import ConfigError
 from exp.sweep.plan import Compose, Plan, plan
 from exp.sweep.pool import Outcome, Pool, Slots
+from exp.sweep.progress import Progress
 from exp.sweep.screen import Screen
 from exp.sweep.summary import duration
-from exp.sweep.progress import Progress
 
 
 def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *, invalid: str, command: str) -> int:

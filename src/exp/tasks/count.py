@@ -1,9 +1,10 @@
 """Parameters, multiply-accumulates and the "published" FLOPs of a network, counted without data or memory.
 
-Two conventions, because tables in papers use both. `macs` counts convolutions and matrix products only. The published
-one, which meets the figures of the triplet attention paper (ResNet-50: 4.122, with triplet k = 7: 4.169 GFLOPs), adds
-to them one operation a bias addition, two an element of a BatchNorm output, one an element of a ReLU output and one an
-input element of a pooling module. Gates, products with gates and statistics taken along an axis are free.
+There are two conventions, because tables in papers use both. ``macs`` counts convolutions and matrix products only.
+The published one, which meets the figures of the triplet attention paper (ResNet-50: 4.122, with triplet k = 7: 4.169
+GFLOPs), adds to them one operation for each bias addition, two for each element of a BatchNorm output, one for each
+element of a ReLU output and one for each input element of a pooling module. Gates, products with gates and statistics
+taken along an axis are free.
 """
 
 import copy

@@ -8,20 +8,20 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from exp.options.catalog import ConfigError
+from exp.options.errors import ConfigError
 
 _HEADS = ("fc.", "classifier.")
 
 
 def load_timm(model: nn.Module, name: str) -> None:
-    """Loads timm's pretrained weights; downloads them where timm has not kept them.
+    """Loads timm's pretrained weights; timm downloads them where it has not done so before.
 
     Args:
         model: Our form of a network that timm has, with or without attention.
-        name: What timm calls the network; empty where it has none.
+        name: What timm calls the network.
 
     Raises:
-        ConfigError: timm is missing, has no such network or no weights at hand, or the shapes are others.
+        ConfigError: timm is missing, has no such network or no weights at hand, or the shapes differ.
     """
     try:
         import timm

@@ -15,17 +15,17 @@ def test_scores_and_confusion_are_sklearns() -> None:
         every_logit.append(logits)
         every_label.append(labels)
     logits, labels = torch.cat(every_logit), torch.cat(every_label)
-    found = scores.compute()
-    assert abs(found["top1"] - 100 * sklearn.metrics.accuracy_score(labels, logits.argmax(1))) < 1e-9
+    result = scores.compute()
+    assert abs(result["top1"] - 100 * sklearn.metrics.accuracy_score(labels, logits.argmax(1))) < 1e-9
     known = list(range(7))
     top5 = sklearn.metrics.top_k_accuracy_score(labels, logits, k=5, labels=known)
-    assert abs(found["top5"] - 100 * top5) < 1e-9
-    assert abs(found["loss"] - float(F.cross_entropy(logits, labels))) < 1e-6
+    assert abs(result["top5"] - 100 * top5) < 1e-9
+    assert abs(result["loss"] - float(F.cross_entropy(logits, labels))) < 1e-6
     expected = sklearn.metrics.confusion_matrix(labels, logits.argmax(1), labels=known)
     assert scores.confusion() == expected.tolist()
 
 
-def test_an_output_that_is_no_class_counts_as_a_miss_and_stands_in_no_column() -> None:
+def test_an_output_that_is_no_class_is_a_miss_and_in_no_column() -> None:
     scores = TopK(torch.device("cpu"), 2)
     logits = torch.tensor([[0.0, 1.0, 5.0], [3.0, 0.0, 1.0]])
     labels = torch.tensor([1, 0])

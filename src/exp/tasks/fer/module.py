@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from exp.data.batches import Batch, Batches
+from exp.data.batches import Batches, ImageBatch
 from exp.data.options import ImageOptions
 from exp.data.source import Pixels, Source, Split
 from exp.options.config import Config
@@ -63,7 +63,7 @@ class Fer(ImageTask):
         return super().loader(split, device=device, rank=rank, world_size=world_size)
 
     def known(self, split: str, device: torch.device) -> Known:
-        """Returns what is known of a part's faces, which ``Batch.rows`` are looked up in."""
+        """Returns what is known of a part's faces, which ``ImageBatch.rows`` are looked up in."""
         if (split, device) not in self._known:
             part = self.splits[split]
             votes = part.votes if isinstance(part, ExpressionSplit) else None
@@ -83,7 +83,7 @@ class Fer(ImageTask):
             self._class_weights = (weights * counts.sum() / (weights * counts).sum()).float().to(device)
         return self._class_weights
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+    def loss(self, batch: ImageBatch) -> tuple[Tensor, int]:
         """Returns the mean cross-entropy against the class or the taggers' distribution, and the number of faces."""
         logits, labels = self(batch.images), batch.labels
         target = labels
@@ -133,7 +133,7 @@ class Fer(ImageTask):
         self._tested = ExpressionScores(self.device, self.class_names, tta=None if tta == "none" else tta, voted=voted)
         return self._tested
 
-    def score(self, batch: Batch, scores: ExpressionScores) -> None:
+    def score(self, batch: ImageBatch, scores: ExpressionScores) -> None:
         """Adds a batch to the sums."""
         known = self.known(self._scored, batch.labels.device)
         views = None

@@ -125,7 +125,7 @@ def test_truncated_files_are_named(hundred: Path, file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({b"fine_labels": [100] * 100}, "not in 0..99"),
         ({b"fine_labels": [-1] * 100}, "not in 0..99"),
@@ -137,12 +137,12 @@ def test_truncated_files_are_named(hundred: Path, file: str) -> None:
         ({b"data": [1, 2]}, "data should be uint8 (100, 3072), not list"),
     ],
 )
-def test_wrong_contents(hundred: Path, dumps: Callable[[Any], bytes], change: dict[bytes, Any], said: str) -> None:
+def test_wrong_contents(hundred: Path, dumps: Callable[[Any], bytes], change: dict[bytes, Any], message: str) -> None:
     batch = {b"data": rows(100, 0), b"fine_labels": [0] * 100} | change
     (hundred / "test").write_bytes(dumps(batch))
     with pytest.raises(DataError) as error:
         Tiny100(root=str(hundred), val_fraction=0).load()
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert str(hundred / "test") in str(error.value)
 
 

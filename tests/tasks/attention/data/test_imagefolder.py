@@ -208,7 +208,7 @@ def test_bad_options() -> None:
 
 @pytest.mark.parametrize("shape", [(40, 60), (60, 40), (16, 16), (9, 12), (300, 170), (17, 333)])
 def test_geometry(tmp_path: Path, shape: tuple[int, int]) -> None:
-    # A picture of its own coordinates tells where the square was cut.
+    # From a picture of its own coordinates follows where the square was cut.
     height, width = shape
     y, x = np.mgrid[:height, :width]
     image = np.stack([np.zeros(shape), y * 255 / height, x * 255 / width], axis=-1).round().astype(np.uint8)

@@ -64,12 +64,12 @@ def test_places(placement: str) -> None:
     with torch.device("meta"):
         net = MobileNetV2(num_classes=3, stem="imagenet", att=Probe, placement=placement)
         net(torch.zeros(1, 3, 64, 64))
-    found = [module.channels for module in net.modules() if isinstance(module, Probe)]
-    assert len(found) == {"branch_mid": 16, "stage_end": 7, "between_stages": 6}.get(placement, 17)
+    channels = [module.channels for module in net.modules() if isinstance(module, Probe)]
+    assert len(channels) == {"branch_mid": 16, "stage_end": 7, "between_stages": 6}.get(placement, 17)
     if placement == "branch_mid":
-        assert found[:3] == [96, 144, 144]
+        assert channels[:3] == [96, 144, 144]
     if placement == "branch_end":
-        assert found[:3] == [16, 24, 24]
+        assert channels[:3] == [16, 24, 24]
 
 
 def test_stems_and_features() -> None:

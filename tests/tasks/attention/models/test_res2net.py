@@ -61,10 +61,10 @@ def test_places(placement: str) -> None:
     with torch.device("meta"):
         net = Res2Net(num_classes=10, stem="cifar", att=Probe, placement=placement)
         assert net(torch.empty(1, 3, 32, 32)).shape == (1, 10)
-    found = [module.channels for module in net.modules() if isinstance(module, Probe)]
-    assert len(found) == {"stage_end": 4, "between_stages": 3}.get(placement, 16)
+    channels = [module.channels for module in net.modules() if isinstance(module, Probe)]
+    assert len(channels) == {"stage_end": 4, "between_stages": 3}.get(placement, 16)
     expected = {"branch_mid": [104, 104], "branch_end": [256, 256], "block_start": [64, 256], "block_end": [256, 256]}
-    assert found[:2] == expected.get(placement, [256, 512])
+    assert channels[:2] == expected.get(placement, [256, 512])
 
 
 def test_stems_features_and_grey_images() -> None:
