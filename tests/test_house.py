@@ -61,7 +61,6 @@ LAZY = {
     ("exp.tables.run", "exp.callbacks.wandb"),
     ("exp.tables.run", "exp.tables.render"),
     ("exp.tasks.attention.module", "exp.metrics.pictures"),
-    ("exp.tasks.attention.predict", "exp.tasks.attention_maps"),
     ("exp.tasks.fer.module", "exp.metrics.pictures"),
 }
 """Imports inside functions: each keeps torch, wandb or matplotlib out of a process that may not need it."""
