@@ -8,6 +8,8 @@ import pytest
 
 from exp.callbacks.early_stopping import EarlyStopping
 from exp.cells.metrics_file import read_metrics
+from exp.options.catalog import restored
+from exp.options.compose import resolved
 from exp.run import train as training
 from exp.tasks.fer.module import Fer
 
@@ -16,7 +18,7 @@ def stopped_after(values: list[float], *, patience: int, mode: str = "max") -> i
     callback = EarlyStopping(patience=patience, monitor="m", mode=mode)
     trainer: Any = SimpleNamespace(should_stop=False)
     module = Fer.__new__(Fer)
-    module.__dict__.update(latest={}, config={"task": {"select": "val"}})
+    module.__dict__.update(latest={}, config=resolved(["task=fer"]).config)
     for epoch, value in enumerate(values, start=1):
         module.latest["val"] = {"m": value}
         callback.on_validation_end(trainer, module)
@@ -64,6 +66,6 @@ def test_a_run_that_gets_no_better_ends_early(train: Any) -> None:
     # Killed between the last epoch and the test, it trains no further.
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        again = training.run(result["config"], result["path"], threads=1)
+        again = training.run(restored(result["config"]), result["path"], threads=1)
     for name in ("test", "best", "epochs", "samples_seen", "weights_sha256"):
         assert again[name] == result[name]

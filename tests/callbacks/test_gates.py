@@ -14,7 +14,7 @@ from exp.blocks.step2 import Step2
 from exp.blocks.triplet import Triplet
 from exp.callbacks.gates import GateRecorder
 from exp.cells.metrics_file import read_metrics
-from exp.layers.resnet import ResNet
+from exp.layers.resnet import resnet18
 from exp.options.catalog import ConfigError
 from exp.options.compose import resolved
 from exp.tasks.attention.models.mobilenetv2 import MobileNetV2
@@ -106,7 +106,7 @@ def test_a_frozen_temperature_is_an_alarm() -> None:
 
 def test_hooks_are_ejected_and_change_nothing() -> None:
     torch.manual_seed(0)
-    net = ResNet(depth=18, num_classes=3, width=4, att=Step2).eval()
+    net = resnet18(stem="cifar", num_classes=3, width=4, att=Step2).eval()
     x = torch.randn(2, 3, 8, 8)
     before = net(x)
     with GateRecorder(net) as gates:
@@ -129,7 +129,7 @@ def test_a_gate_called_twice_has_two_entries() -> None:
 
 
 def test_blocks_are_watched_where_the_networks_forward_is_not_what_is_called() -> None:
-    net = ResNet(depth=18, num_classes=3, width=4, att=CoordinateAttention).eval()
+    net = resnet18(stem="cifar", num_classes=3, width=4, att=CoordinateAttention).eval()
     with GateRecorder(net) as gates:
         for size in (8, 8, 16):
             net.forward_stages(torch.randn(2, 3, size, size))
@@ -140,7 +140,7 @@ def test_blocks_are_watched_where_the_networks_forward_is_not_what_is_called() -
 @pytest.mark.parametrize("att", [Triplet, Step2])
 def test_maps_of_resnet_and_what_they_leave(att: Callable[[int], nn.Module]) -> None:
     torch.manual_seed(0)
-    net = ResNet(depth=18, num_classes=3, width=4, att=att).eval()
+    net = resnet18(stem="cifar", num_classes=3, width=4, att=att).eval()
     x = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
         before = net(x)
@@ -185,7 +185,7 @@ def test_mobilenet_has_grad_cam_too() -> None:
 
 
 def test_a_picture(tmp_path: Path) -> None:
-    net = ResNet(depth=18, num_classes=3, width=4, att=Triplet, in_channels=1).eval()
+    net = resnet18(stem="cifar", num_classes=3, width=4, att=Triplet, in_channels=1).eval()
     maps = attention_maps(net, torch.randn(2, 1, 16, 16), Triplet)
     draw(tmp_path / "a.png", torch.zeros(2, 1, 16, 16, dtype=torch.uint8).numpy(), maps, ["one", "two"])
     import cv2

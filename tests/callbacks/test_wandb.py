@@ -9,6 +9,7 @@ import pytest
 
 from exp.callbacks import wandb as view
 from exp.cells.metrics_file import read_metrics
+from exp.options.sections import Logger
 from tests.callbacks.wandb_file import Run, read
 
 Train = Callable[..., dict[str, Any]]
@@ -119,7 +120,7 @@ def test_a_table_is_a_run_of_its_own(tmp_path: Path) -> None:
     records = [{"row": "a", "metric": "top1", "mean": 1.5, "interval": [1, 2], "p": None}]
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        view.log_table(tmp_path, "modules", "table-modules-1", {"project": "exp", "entity": None}, records)
+        view.log_table(tmp_path, "modules", "table-modules-1", Logger(name="wandb"), records)
     (run,) = runs(tmp_path)
     assert (run.id, run.group, run.job_type, run.exit_code) == ("table-modules-1", "modules", "table", 0)
     (file,) = (tmp_path / "wandb").rglob("*.table.json")
