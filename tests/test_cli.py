@@ -162,7 +162,7 @@ def test_verbs_that_compose_know_further_configuration(tmp_path: Path) -> None:
         assert exp("table", "kernel", "att=wide", "recipe=quick", *where, cwd=tmp_path).returncode == 0
     named = exp("--cfg", "job", "--config-dir", "own", "-cn", "mine", cwd=tmp_path)
     assert "max_epochs: 3" in named.stdout, named.stderr
-    assert "no such folder" in exp("cost", "--config-dir", "nowhere", cwd=tmp_path).stderr
+    assert "no such folder of configuration" in exp("cost", "--config-dir", "nowhere", cwd=tmp_path).stderr
 
 
 def test_a_gpu_that_is_not_there_leaves_no_cell(tmp_path: Path) -> None:

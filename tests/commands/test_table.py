@@ -135,7 +135,7 @@ def test_run_again_runs_nothing_and_a_deleted_cell_runs_alone(tmp_path: Path) ->
     assert sorted((tmp_path / "multirun" / "attention").iterdir()) == cells
     record = json.loads((cells[1] / "result.json").read_text())
     assert record["config"]["origin"]["table"] == "modules"
-    assert record["command"].startswith("python -m exp --multirun table=modules recipe=quick")
+    assert record["command"].startswith("python -m exp table modules --run")
 
 
 @pytest.mark.slow

@@ -1,11 +1,12 @@
 import json
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from exp.options.catalog import ConfigError
+from exp.options.compose import Composition
 from exp.tables.choices import keep, variants
 from exp.tables.plan import Planner
 from tests.tables.cells import QUICK, compared, fail, fill, finish
@@ -150,10 +151,11 @@ class TestChoices:
 def test_a_task_that_is_not_installed_is_listed_with_the_reason(tmp_path: Path) -> None:
     from exp.tables import plan as module
 
-    def missing(overrides: list[str]) -> dict[str, object]:
-        raise ConfigError("task=gait: no such choice; there are attention")
+    class Missing(Composition):
+        def __call__(self, overrides: list[str]) -> dict[str, Any]:
+            raise ConfigError("task=gait: no such choice; there are attention")
 
-    planned = module.Planner(tmp_path, compose=missing).plan("gait")  # type: ignore[arg-type]
+    planned = module.Planner(tmp_path, compose=Missing()).plan("gait")
     assert planned.problem.startswith("task=gait: no such choice")
     assert [row.cells for row in planned.rows] == [[]] * 6
 
@@ -178,14 +180,27 @@ def test_what_was_composed_is_kept_and_forgotten_when_the_schema_changes(tmp_pat
     kept = json.loads((tmp_path / ".composed.json").read_text())
     assert kept["composed"]
 
-    def never(overrides: list[str]) -> dict[str, object]:
-        raise AssertionError(overrides)
+    class Never(Composition):
+        def __call__(self, overrides: list[str]) -> dict[str, Any]:
+            raise AssertionError(overrides)
 
-    known = Planner(tmp_path, compose=never)  # type: ignore[arg-type]
+    known = Planner(tmp_path, compose=Never())
     assert known.plan("modules", QUICK).expected == 25
     (tmp_path / ".composed.json").write_text(json.dumps(kept | {"state": "older"}))
     with pytest.raises(AssertionError):
-        Planner(tmp_path, compose=never).plan("modules", QUICK)  # type: ignore[arg-type]
+        Planner(tmp_path, compose=Never()).plan("modules", QUICK)
+
+
+def test_further_folders_have_compositions_of_their_own_and_edits_are_seen(tmp_path: Path) -> None:
+    plans = []
+    for folder, pool in (("a", "max"), ("b", "avg"), ("a", "l2")):
+        own = tmp_path / folder / "att" / "wide.yaml"
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text(f"defaults: [/schema/att/triplet@_here_]\npool: {pool}\n")
+        planner = Planner(tmp_path, compose=Composition(folders=(str(tmp_path / folder),)))
+        plan = planner.plan("kernel", ["recipe=quick", "seed=0", "att=wide"])
+        plans.append({one.resolved.config.att.pool for one in plan.cells})
+    assert plans == [{"max"}, {"avg"}, {"l2"}]
 
 
 def test_variants_are_remembered_last_one_last(tmp_path: Path) -> None:

@@ -1,21 +1,18 @@
 """What all verbs share: finding the verb, its parser, its exit code, overrides and formats."""
 
 import argparse
-import functools
 import importlib
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from exp.commands import VERBS
-from exp.options.compose import composed
+from exp.options.compose import Composition
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.options.resolve import Resolved, resolve
 
-Composes = Callable[[list[str]], dict[str, Any]]
-"""Composes overrides to a plain configuration."""
+SEARCHPATH = "hydra.searchpath="
 
 
 def run_verb(verb: str, words: list[str]) -> int:
@@ -63,14 +60,25 @@ def add_composition(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def composition(options: argparse.Namespace, overrides: list[str]) -> tuple[list[str], Composes]:
-    """Returns the overrides and how to compose them, with the folder and name that the command line gives."""
+def composition(options: argparse.Namespace, overrides: list[str]) -> tuple[list[str], Composition]:
+    """Returns the overrides of cells, and how to compose them with the folders and name that the command line gives.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    folders = []
+    for word in overrides:
+        if word.startswith(SEARCHPATH):
+            listed = word.removeprefix(SEARCHPATH).strip("[]'\"").split(",")
+            folders += [folder.strip(" '\"").removeprefix("file://") for folder in listed]
     if options.config_dir:
-        folder = Path(options.config_dir).expanduser()
-        if not folder.is_dir():
-            raise ConfigError(f"--config-dir {options.config_dir}: no such folder")
-        overrides = [*overrides, f"hydra.searchpath=[file://{folder.absolute()}]"]
-    return overrides, functools.partial(composed, name=options.config_name)
+        folders.append(options.config_dir)
+    paths = [Path(folder).expanduser().absolute() for folder in folders]
+    for folder, path in zip(folders, paths, strict=True):
+        if not path.is_dir():
+            raise ConfigError(f"{folder}: no such folder of configuration")
+    own = [word for word in overrides if not word.startswith(SEARCHPATH)]
+    return own, Composition(options.config_name, tuple(map(str, paths)))
 
 
 def resolved_by(options: argparse.Namespace, overrides: list[str]) -> Resolved:
@@ -80,4 +88,4 @@ def resolved_by(options: argparse.Namespace, overrides: list[str]) -> Resolved:
         ConfigError: See ``composed`` and ``resolve``.
     """
     overrides, compose = composition(options, overrides)
-    return resolve(compose(overrides), [word for word in overrides if not word.startswith("hydra.")])
+    return resolve(compose(overrides), overrides)

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from exp.commands.front import Composes, add_composition, add_format, composition
+from exp.commands.front import add_composition, add_format, composition
 from exp.commands.train import train
+from exp.options.compose import Composition
 from exp.options.errors import ConfigError
 from exp.sweep.front import new_console
 from exp.tables import choices
@@ -54,10 +55,10 @@ def run(options: argparse.Namespace) -> int:
     return _one(tables[0], overrides, options, compose)
 
 
-def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: Composes) -> int:
+def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
     code = 0
     if options.run:
-        code = _run(name, overrides, options)
+        code = _run(name, overrides, options, compose)
         if code == 130:
             return code
     root = root_of(overrides)
@@ -81,7 +82,7 @@ def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: 
     return code
 
 
-def shown_plan(name: str, overrides: list[str], root: Path, compose: Composes) -> tuple[TablePlan, list[str]]:
+def shown_plan(name: str, overrides: list[str], root: Path, compose: Composition) -> tuple[TablePlan, list[str]]:
     """Returns the table under its overrides; without any, and with nothing of it run, as it was run last.
 
     With it come lines for the user: other ways in which it was run, and what to type next.
@@ -107,10 +108,12 @@ def _hints(plan: TablePlan) -> list[str]:
     return [f"Next: exp table {plan.table.name}{variant} --format html --out {plan.table.name}.html"]
 
 
-def _run(name: str, overrides: list[str], options: argparse.Namespace) -> int:
+def _run(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
     """Runs the sweep that ``exp --multirun table=NAME`` is; its output leaves room for a format on standard output."""
     load(name)
-    where = [f"--config-name={options.config_name}"] if options.config_name != "config" else []
+    where = [f"--config-name={compose.name}"] if compose.name != "config" else []
+    if compose.folders:
+        where.append(f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in compose.folders)}]")
     quiet = options.format != "terminal"
     with contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext():
         return train(["--multirun", *where, f"table={name}", *overrides])
@@ -137,7 +140,7 @@ def _show(comparison: Comparison, console: Console | None = None) -> None:
     print_table(comparison, console or new_console())
 
 
-def _list(overrides: list[str], compose: Composes) -> int:
+def _list(overrides: list[str], compose: Composition) -> int:
     root = root_of(overrides)
     planner = Planner(root, stale=False, compose=compose)
     grid = Grid(box=None, pad_edge=False, header_style="bold", show_edge=False)
@@ -163,13 +166,13 @@ def _done(plan: TablePlan) -> str:
     return f"{done}/{plan.expected}" + (f", {failed} failed" if failed else "")
 
 
-def write_report(root: Path, wanted: dict[str, list[list[str]]], compose: Composes) -> Path:
+def write_report(root: Path, wanted: dict[str, list[list[str]]], compose: Composition) -> Path:
     """Writes the report and returns its path: the tables asked for, and every other that has run.
 
     Args:
         root: Folder of all cells.
         wanted: Variants of tables, by table; each is a list of overrides.
-        compose: Composes overrides.
+        compose: Composition overrides.
     """
     from exp.tables.report import write
 

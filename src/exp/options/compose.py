@@ -1,6 +1,8 @@
 """Composing with Hydra: where the YAML lies, what the root holds, and errors in one line."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +71,13 @@ def version_base() -> dict[str, Any]:
     return {"version_base": "1.3"} if before_14() else {}
 
 
-def composed(overrides: list[str], name: str = "config") -> dict[str, Any]:
+def composed(overrides: list[str], name: str = "config", folders: Sequence[str] = ()) -> dict[str, Any]:
     """Returns the configuration as a plain dictionary, composed outside Hydra's own application.
 
     Args:
         overrides: What is overridden.
         name: The configuration to start from.
+        folders: Further folders of configuration, absolute.
 
     Raises:
         ConfigError: An override names nothing or is not well-formed.
@@ -87,11 +90,52 @@ def composed(overrides: list[str], name: str = "config") -> dict[str, Any]:
     register()
     try:
         with initialize_config_dir(str(conf_dir()), **version_base()):
+            if folders:
+                _search_too(folders)
             plain = OmegaConf.to_container(compose(name, overrides), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(in_one_line(error)) from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def _search_too(folders: Sequence[str]) -> None:
+    """Lets Hydra look into further folders as ``--config-dir`` does, for which its compose API has no argument."""
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.config_search_path import SearchPathQuery
+    from hydra.core.global_hydra import GlobalHydra
+
+    path = create_config_search_path(str(conf_dir()))
+    for folder in folders:
+        path.append(provider="command-line", path=f"file://{folder}", anchor=SearchPathQuery(provider="main"))
+    GlobalHydra.instance().clear()
+    Hydra.create_main_hydra2(task_name="exp", config_search_path=path)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """How overrides are composed.
+
+    Attributes:
+        name: The configuration to start from.
+        folders: Further folders of configuration, absolute.
+    """
+
+    name: str = "config"
+    folders: tuple[str, ...] = ()
+
+    def __call__(self, overrides: list[str]) -> dict[str, Any]:
+        """Returns the configuration under these overrides as a plain dictionary.
+
+        Raises:
+            ConfigError: An override names nothing or is not well-formed.
+        """
+        return composed(overrides, self.name, self.folders)
+
+
+STANDARD = Composition()
+"""The configuration that ships with exp, without further folders."""
 
 
 def resolved(overrides: list[str]) -> Resolved:

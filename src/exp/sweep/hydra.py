@@ -1,6 +1,7 @@
 """Between Hydra's plugins and our sweeps."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -11,26 +12,37 @@ from omegaconf import DictConfig, OmegaConf
 
 from exp.cells.cell import EXIT_CODES
 from exp.cells.terminal import typed_command
+from exp.options.compose import Composition
 from exp.options.errors import CellFailed, ConfigError
 from exp.run import exit_code, srun
 from exp.sweep.elsewhere import land_in, run_elsewhere
 from exp.sweep.front import sweep
-from exp.sweep.plan import Compose, explicit_cells, plan
+from exp.sweep.plan import explicit_cells, plan
 from exp.sweep.screen import Screen
 
 
-def composer(context: HydraContext, config: DictConfig) -> Compose:
-    """Composes a cell's overrides to a plain configuration without Hydra's own node."""
+@dataclass(frozen=True)
+class HydraComposition(Composition):
+    """Composes under Hydra's own application, from the configuration and folders that its command line gave."""
 
-    def compose(overrides: list[str]) -> dict[str, Any]:
-        cell = context.config_loader.load_sweep_config(config, overrides)
+    context: HydraContext = field(kw_only=True)
+    config: DictConfig = field(kw_only=True)
+
+    def __call__(self, overrides: list[str]) -> dict[str, Any]:
+        """Returns the configuration without Hydra's own node."""
+        cell = self.context.config_loader.load_sweep_config(self.config, overrides)
         OmegaConf.set_struct(cell, False)
         del cell["hydra"]
         plain = OmegaConf.to_container(cell, resolve=True)
         assert isinstance(plain, dict)
         return {str(key): value for key, value in plain.items()}
 
-    return compose
+
+def composer(context: HydraContext, config: DictConfig) -> HydraComposition:
+    """Returns how Hydra's application composes a cell's overrides."""
+    sources = [source for source in config.hydra.runtime.config_sources if source.schema == "file"]
+    folders = [source.path for source in sources if source.provider != "main"]
+    return HydraComposition(config.hydra.job.config_name, tuple(folders), context=context, config=config)
 
 
 def combinations(arguments: list[str], config: DictConfig) -> list[list[str]]:

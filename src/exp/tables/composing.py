@@ -10,9 +10,8 @@ from hydra.errors import HydraException
 
 from exp.cells.files import read_json, write_json
 from exp.cells.provenance import PACKAGE
-from exp.options.compose import composed, conf_dir, in_one_line
+from exp.options.compose import Composition, conf_dir, in_one_line
 from exp.options.errors import ConfigError
-from exp.sweep.plan import Compose
 
 FILE = ".composed.json"
 
@@ -27,11 +26,12 @@ class Composer:
         compose: Composes; under Hydra's own application its, else ours.
     """
 
-    def __init__(self, root: Path, compose: Compose = composed) -> None:
+    def __init__(self, root: Path, compose: Composition) -> None:
         self._compose = compose
         self._path = root / FILE
+        further = [path for folder in compose.folders for path in Path(folder).rglob("*.yaml")]
         self._now = _state_of(
-            [*conf_dir().rglob("*.yaml"), *PACKAGE.glob("options/*.py"), *PACKAGE.glob("**/options.py")]
+            [*conf_dir().rglob("*.yaml"), *PACKAGE.glob("options/*.py"), *PACKAGE.glob("**/options.py"), *further]
         )
         kept = read_json(self._path) or {}
         self._known: dict[str, dict[str, Any]] = kept.get("composed", {}) if kept.get("state") == self._now else {}
@@ -43,7 +43,7 @@ class Composer:
         Raises:
             ConfigError: An override names nothing or is not well-formed.
         """
-        key = json.dumps(overrides)
+        key = json.dumps([self._compose.name, *self._compose.folders, *overrides])
         if key not in self._known:
             try:
                 self._known[key] = self._compose(overrides)

@@ -8,11 +8,11 @@ from typing import Any
 
 from hydra.errors import HydraException
 
-from exp.options.compose import composed, in_one_line
+from exp.options.compose import STANDARD, Composition, in_one_line
 from exp.options.config import Config
 from exp.options.errors import ConfigError, DataError
 from exp.options.resolve import Resolved
-from exp.sweep.plan import CellPlanner, Compose, Planned, fingerprint
+from exp.sweep.plan import CellPlanner, Planned, fingerprint
 from exp.tables import given as command_line
 from exp.tables.choices import Chosen, Undecided, kept
 from exp.tables.composing import Composer
@@ -116,7 +116,7 @@ class Planner:
         compose: Composes overrides; under Hydra's own application its, else ours.
     """
 
-    def __init__(self, root: Path, *, stale: bool = True, compose: Compose = composed) -> None:
+    def __init__(self, root: Path, *, stale: bool = True, compose: Composition = STANDARD) -> None:
         self.root = root
         self._composer = Composer(root, compose)
         self._cells = CellPlanner(self._composer, root, stale=stale)
