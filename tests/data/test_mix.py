@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from exp.data.augment import Augment
-from exp.data.batches import Batch, Batches
+from exp.data.batches import Batches, ImageBatch
 from exp.data.mix import Mix, mixed
 from exp.data.source import Split
 
@@ -50,7 +50,7 @@ def test_others_are_a_permutation_of_the_micro_batch() -> None:
         assert sorted(batch.others.tolist()) == sorted(batch.labels.tolist())
 
 
-def taken(one: Batches) -> Batch:
+def taken(one: Batches) -> ImageBatch:
     return next(iter(one))
 
 

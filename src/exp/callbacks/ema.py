@@ -14,7 +14,7 @@ from exp.tasks.base import Task
 
 
 class WeightAverage(pl.Callback):
-    """Follows the weights after each optimizer step; has to stand before the callbacks that save.
+    """Follows the weights after each optimizer step; has to come before the callbacks that save.
 
     Floating-point buffers (the statistics of batch norm) are averaged too, others are copied. In the first steps the
     decay is lower, (1 + steps) / (10 + steps), so that the average does not hang on to the initial weights.

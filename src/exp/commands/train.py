@@ -14,7 +14,7 @@ def train(arguments: list[str]) -> int:
     """Runs a cell or a sweep under Hydra and returns the exit code.
 
     Args:
-        arguments: What stands behind ``exp`` on the command line.
+        arguments: What follows ``exp`` on the command line.
 
     Raises:
         ConfigError: A choice or option is wrong.

@@ -223,6 +223,3 @@ def on_device(images: Pixels, device: torch.device, wanted: bool | None = None) 
     # torch warns of memory it may not write; such an array, and a map that is to be resident, is copied.
     usable = images.flags.writeable and images.flags.c_contiguous and not isinstance(images, np.memmap)
     return torch.from_numpy(images if usable else np.array(images, order="C")).to(device)
-
-
-Batch = ImageBatch

@@ -1,5 +1,6 @@
 """Composing with Hydra: where the YAML lies, what the root holds, and errors in one line."""
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ def unset(schema: type) -> dict[str, Any]:
     return dict.fromkeys(fields(schema))
 
 
+@functools.cache
 def register() -> None:
     """Makes the options known to Hydra: the root, and every choice as ``GROUP/NAME`` and as a schema for YAML."""
     from hydra.core.config_store import ConfigStore

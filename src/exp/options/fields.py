@@ -17,7 +17,8 @@ import ast
 import dataclasses
 import functools
 import inspect
-import textwrap
+import itertools
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -136,13 +137,18 @@ def docs(schema: type) -> dict[str, str]:
     """Returns the docstring below each field, base classes included, on one line each."""
     words: dict[str, str] = {}
     for cls in reversed(schema.__mro__[:-1]):
-        body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for field, doc in zip(body.body, body.body[1:], strict=False):
+        body = _classes(cls.__module__)[cls.__name__].body
+        for field, doc in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):
                 assert isinstance(field.target, ast.Name)
                 words[field.target.id] = " ".join(str(doc.value.value).split())
     return words
+
+
+@functools.cache
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
 
 
 def default_of(field: dataclasses.Field) -> Any:
@@ -229,7 +235,7 @@ def unread(schema: type, name: str, value: Any, prefix: str = "") -> str:
         schema: The options class.
         name: The option.
         value: What it was set to.
-        prefix: What stands before the names of options, such as ``att.``.
+        prefix: What comes before the names of options, such as ``att.``.
     """
     wanted = fields(schema)[name].metadata["when"]
     needs = " and ".join(f"{prefix}{condition(*pair)}" for pair in wanted.items())

@@ -122,7 +122,7 @@ class BlockOptions(Part):
     """What every attention block has: a place in the backbone."""
 
     placement: Placement = "branch_end"
-    """Where the block stands: end or middle of the residual branch, before it, after the addition, after each stage,
+    """Where the block is: end or middle of the residual branch, before it, after the addition, after each stage,
     after each stage but the last."""
     record: bool = option(False, identity=False)
     """Write what gates and routers do to metrics.jsonl, and draw maps and Grad-CAM (attention.png)."""

@@ -67,8 +67,8 @@ class Progress:
         self._states[key] = state
         if not self._live:
             failed = state in ("failed", "diverged")
-            said = f": {status.get('error')}" if failed else f"  {metrics(status)}" if state == "done" else ""
-            self._console.print(f"{state:9} {self._names[key]}{said}", highlight=False)
+            more = f": {status.get('error')}" if failed else f"  {metrics(status)}" if state == "done" else ""
+            self._console.print(f"{state:9} {self._names[key]}{more}", highlight=False)
 
     def _drawn(self, statuses: dict[str, dict[str, Any]]) -> Group:
         counts = {state: list(self._states.values()).count(state) for state in STYLES}

@@ -45,16 +45,16 @@ def check(claim: Claim, table: Table, values: Values, ended: Mapping[str, set[st
         column = table.columns[name]
         if claim.order:
             verdict, detail = (_counted if column.exact else _ordered)(claim, column, values)
-            said = _published_order(claim, column, table)
+            agrees = _published_order(claim, column, table)
         elif claim.bound:
             verdict, detail = _bounded(claim, column, values)
             number = table.number(claim.row, name)
-            said = None if number is None or number.value is None else claim.bound(number.value)
+            agrees = None if number is None or number.value is None else claim.bound(number.value)
         else:
             verdict, detail = _fails(claim.row, column, values, ended)
             number = table.number(claim.row, name)
-            said = None if number is None else number.value is None
-        checked.verdicts[name], checked.details[name], checked.published[name] = verdict, detail, said
+            agrees = None if number is None else number.value is None
+        checked.verdicts[name], checked.details[name], checked.published[name] = verdict, detail, agrees
     return checked
 
 
@@ -73,21 +73,21 @@ def _ordered(claim: Claim, column: Column, values: Values) -> tuple[str, str]:
         tests.append((first, second, paired([a[seed] - b[seed] for seed in shared])))
     corrected = holm([test.p for _, _, test in tests])
     sign = 1 if column.higher else -1
-    said = []
+    details = []
     refuted = supported = 0
     for (first, second, test), p in zip(tests, corrected, strict=True):
         assert test.p is not None and p is not None
         holds = sign * test.mean > 0
         supported += holds and test.p < ALPHA
         refuted += not holds and test.mean != 0 and p < ALPHA
-        said.append(f"{first} - {second} = {test.mean:+.3g} (p {test.p:.2g}, n {test.n})")
+        details.append(f"{first} - {second} = {test.mean:+.3g} (p {test.p:.2g}, n {test.n})")
     verdict = "refuted" if refuted else "supported" if supported == len(tests) else "undecided"
-    return verdict, ", ".join(said)
+    return verdict, ", ".join(details)
 
 
 def _counted(claim: Claim, column: Column, values: Values) -> tuple[str, str]:
     """Of what has no noise: supported where every pair differs the claimed way, refuted otherwise."""
-    holds, said = [], []
+    holds, details = [], []
     for first, second in claim.pairs:
         a, b = values.get((first, column.name), {}), values.get((second, column.name), {})
         shared = [seed for seed in a if seed in b]
@@ -95,19 +95,19 @@ def _counted(claim: Claim, column: Column, values: Values) -> tuple[str, str]:
             return "undecided", f"{first} and {second} share no seed"
         difference = a[shared[0]] - b[shared[0]]
         holds.append(exact_verdict(difference, column.higher) == "better")
-        said.append(f"{first} - {second} = {difference:+,.6g} (a count)")
-    return "supported" if all(holds) else "refuted", ", ".join(said)
+        details.append(f"{first} - {second} = {difference:+,.6g} (a count)")
+    return "supported" if all(holds) else "refuted", ", ".join(details)
 
 
 def _published_order(claim: Claim, column: Column, table: Table) -> bool | None:
     """Whether the source's own numbers are in that order; None where one of them is not given."""
-    said = []
+    holds = []
     for better, worse in claim.pairs:
         first, second = table.number(better, column.name), table.number(worse, column.name)
         if first is None or second is None or first.value is None or second.value is None:
             return None
-        said.append(first.value > second.value if column.higher else first.value < second.value)
-    return all(said)
+        holds.append(first.value > second.value if column.higher else first.value < second.value)
+    return all(holds)
 
 
 def _bounded(claim: Claim, column: Column, values: Values) -> tuple[str, str]:

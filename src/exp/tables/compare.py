@@ -227,16 +227,18 @@ def costs_of(row: PlannedRow) -> dict[str, float]:
 
 def _unreported(plan: TablePlan, entries: dict[tuple[str, str], Entry]) -> list[str]:
     """Columns whose metric no finished cell reports."""
-    said = []
+    warnings = []
     results = [result for row in plan.rows for _, result in row.results.values()]
     for column in plan.table.columns.values():
         if results and not any(entries[row.row.name, column.name].values for row in plan.rows):
             there = list(dict.fromkeys(name for result in results for name in reported(result)))
             if f"test/{column.metric.partition('/')[2]}" in there:
-                said.append(f"column {column.name}: {column.metric} has no value in any cell")
+                warnings.append(f"column {column.name}: {column.metric} has no value in any cell")
             else:
-                said.append(f"column {column.name}: no cell reports {column.metric}; they report {', '.join(there)}")
-    return said
+                warnings.append(
+                    f"column {column.name}: no cell reports {column.metric}; they report {', '.join(there)}"
+                )
+    return warnings
 
 
 def verdicts(comparison: Comparison) -> dict[str, int]:

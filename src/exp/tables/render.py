@@ -55,8 +55,8 @@ def markdown(comparison: Comparison) -> str:
     lines += [f"{f'`{plan.variant}`: ' if plan.variant else ''}{words.state(plan)}", ""]
     if label := words.label(plan):
         lines += [f"**Not as published:** {label}", ""]
-    for said in words.remarks(comparison):
-        lines += [f"> {said}", ""]
+    for remark in words.remarks(comparison):
+        lines += [f"> {remark}", ""]
     for column in plan.table.columns:
         rows = [words.fields(comparison.entry(row.row.name, column)) for row in plan.rows]
         lines += [f"**{words.criteria(comparison, column)}**", "", *_pipes(words.HEADINGS, rows), ""]
@@ -204,16 +204,16 @@ def _marked(entry: Entry) -> str:
 
 def _caption(comparison: Comparison) -> str:
     plan = comparison.plan
-    said = [f"{plan.table.title}."]
+    sentences = [f"{plan.table.title}."]
     if plan.variant or words.label(plan):
-        said.append(f"Reproduced with {'; '.join(filter(None, (plan.variant, words.label(plan))))}.")
-    said.append(
+        sentences.append(f"Reproduced with {'; '.join(filter(None, (plan.variant, words.label(plan))))}.")
+    sentences.append(
         f"Mean and standard deviation over seeds (their number in brackets); against {plan.table.reference}, paired by"
         " seed, Holm-corrected at 5 %:"
     )
     better, worse, noise = (MARKS[word] for word in ("better", "worse", "within noise"))
     marks = rf" {better} better, {worse} worse, {noise} within noise, = the same, ? undecided."
-    return escape(" ".join(said)) + marks
+    return escape(" ".join(sentences)) + marks
 
 
 def escape(text: str) -> str:

@@ -66,7 +66,7 @@ def _made() -> str:
     state = git_state(PACKAGE) or git_state(Path.cwd())
     commit = f", commit {state['commit'][:10]}{' with changes' if state['dirty'] else ''}" if state else ""
     return (
-        f"written {time.strftime('%Y-%m-%d %H:%M')}{commit}; reproduced and published numbers stand in separate columns"
+        f"written {time.strftime('%Y-%m-%d %H:%M')}{commit}; reproduced and published numbers are in separate columns"
     )
 
 
@@ -207,9 +207,9 @@ def _claims(comparison: Comparison) -> str:
             ("text", "", escape(column)),
             (f"text {verdict}", "", escape(verdict)),
             ("text wrap", "", escape(detail)),
-            ("text", "", escape(said)),
+            ("text", "", escape(note)),
         ]
-        for claim, column, verdict, detail, said in words.claims(comparison)
+        for claim, column, verdict, detail, note in words.claims(comparison)
     ]
     return "<h3>Claims</h3>" + _table(("claim", "column", "verdict", "rests on", "the source"), rows) if rows else ""
 
@@ -224,8 +224,8 @@ def _figures(comparison: Comparison) -> str:
         if row.results
     )
     shown = "".join(_figure(figure) for figure in drawn)
-    said = "bands and whiskers: one standard deviation over seeds"
-    head = f'<h3>Figures <small>{said}</small></h3><div class="legend">{legend}</div>'
+    note = "bands and whiskers: one standard deviation over seeds"
+    head = f'<h3>Figures <small>{note}</small></h3><div class="legend">{legend}</div>'
     return f'{head}<div class="figures">{shown}</div>'
 
 
@@ -249,8 +249,8 @@ def _failures(comparison: Comparison) -> str:
             continue
         trace = one.cell.path / "error.txt"
         lines = trace.read_text(errors="replace").splitlines()[-ERROR_LINES:] if trace.is_file() else []
-        said = one.cell.status().get("error", "")
-        head = f"{row.row.name}, seed {one.seed}: {one.state}: {said}"
+        note = one.cell.status().get("error", "")
+        head = f"{row.row.name}, seed {one.seed}: {one.state}: {note}"
         text = escape(chr(10).join(lines))
         parts.append(f'<details><summary class="failed">{escape(head)}</summary><pre>{text}</pre></details>')
     return "<h3>Failed cells</h3>" + "".join(parts) if parts else ""

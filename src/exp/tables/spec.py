@@ -17,7 +17,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Citation:
-    """Where published numbers stand.
+    """Where published numbers are printed.
 
     Attributes:
         name: What the table calls it.
@@ -54,7 +54,7 @@ class Column:
 
     Attributes:
         name: Heading.
-        metric: Where the value stands in a cell: ``test/NAME``, ``best/NAME`` (the chosen epoch), ``train/NAME`` and
+        metric: Where the value is in a cell: ``test/NAME``, ``best/NAME`` (the chosen epoch), ``train/NAME`` and
             ``last/NAME`` (training and evaluation of the last epoch), ``epochN/NAME`` (evaluation after epoch N) or
             ``result/NAME``.
         unit: Unit, empty where there is none.

@@ -65,7 +65,7 @@ def paired(differences: Sequence[float]) -> Paired:
     """The paired t test of no difference.
 
     Where all differences are the same the t test would claim certainty from a coarse metric; the exact sign-flip test
-    stands in, whose p cannot fall below 2 / 2**n.
+    is made instead, whose p cannot fall below 2 / 2**n.
     """
     n = len(differences)
     mean, sd = mean_sd(differences)
@@ -92,7 +92,7 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 def seeds_needed(difference: float, sd: float | None) -> int | None:
     """Seeds with which a paired t test at 5 % finds a difference like this with a probability of 80 %.
 
-    None where it cannot be said: no spread known, no difference, or more than 1,000 seeds.
+    None where it cannot be known: no spread known, no difference, or more than 1,000 seeds.
     """
     if not sd or difference == 0:
         return None

@@ -98,7 +98,7 @@ def _line(points: Sequence[Point], index: int, strong: bool, name: str, x: Scale
 
 
 def _labelled_points(figure: Figure, x: Scale, y: Scale) -> list[str]:
-    """Points with whiskers; labels stand beside them and are pushed apart where they would overlap."""
+    """Points with whiskers; labels are beside them and are pushed apart where they would overlap."""
     parts: list[str] = []
     placed: list[tuple[float, float, float]] = []
     for one in sorted(figure.series, key=lambda one: one.points[0].y, reverse=True):

@@ -20,8 +20,8 @@ def print_table(comparison: Comparison, console: Console) -> None:
     console.print(escape(f"{variant}{words.state(plan)}"))
     if label := words.label(plan):
         console.print(f"[yellow]not as published:[/yellow] {escape(label)}{_no_delta(comparison)}")
-    for said in words.remarks(comparison):
-        console.print(escape(said), style="yellow")
+    for note in words.remarks(comparison):
+        console.print(escape(note), style="yellow")
     for column in plan.table.columns:
         console.print()
         console.print(_block(comparison, column))
@@ -76,6 +76,6 @@ def _claims(comparison: Comparison) -> Table:
     grid = _grid()
     for heading in ("claim", "column", "verdict", "rests on", "the source"):
         grid.add_column(heading)
-    for claim, column, verdict, detail, said in words.claims(comparison):
-        grid.add_row(escape(claim), escape(column), _styled(verdict), escape(detail), escape(said))
+    for claim, column, verdict, detail, note in words.claims(comparison):
+        grid.add_row(escape(claim), escape(column), _styled(verdict), escape(detail), escape(note))
     return grid

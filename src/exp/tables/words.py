@@ -92,16 +92,16 @@ def p_value(p: float | None) -> str:
 
 def verdict(entry: Entry) -> str:
     """The verdict, with the seeds that would resolve a difference not resolved, and the criterion's outcome."""
-    said = [] if entry.verdict == "missing" else [entry.verdict]
+    parts = [] if entry.verdict == "missing" else [entry.verdict]
     if entry.seeds_needed and entry.seeds_needed > entry.n:
-        said.append(f"about {entry.seeds_needed} seeds would resolve it")
+        parts.append(f"about {entry.seeds_needed} seeds would resolve it")
     if entry.passed is not None:
-        said.append(f"{entry.passed}/{entry.n} pass")
+        parts.append(f"{entry.passed}/{entry.n} pass")
     if entry.failed is not None and entry.n:
-        said.append(f"{entry.failed}/{entry.n} fail")
+        parts.append(f"{entry.failed}/{entry.n} fail")
     if entry.outcome:
-        said.append(entry.outcome)
-    return "; ".join(said)
+        parts.append(entry.outcome)
+    return "; ".join(parts)
 
 
 def published(entry: Entry) -> str:
@@ -148,9 +148,9 @@ def state(plan: TablePlan) -> str:
     listed = [one for row in plan.rows for one in row.cells]
     counts = {name: sum(one.state == name for one in listed) for name in dict.fromkeys(one.state for one in listed)}
     blocked = plan.expected - len(listed)
-    said = [f"{n} {name}" for name, n in sorted(counts.items())]
-    said += [f"{blocked} missing, cannot run here"] if blocked else []
-    return f"{plan.expected} cells: {', '.join(said)}"
+    parts = [f"{n} {name}" for name, n in sorted(counts.items())]
+    parts += [f"{blocked} missing, cannot run here"] if blocked else []
+    return f"{plan.expected} cells: {', '.join(parts)}"
 
 
 def costs(comparison: Comparison, row: str) -> tuple[str, str, str]:
@@ -182,9 +182,9 @@ def problems(plan: TablePlan) -> list[str]:
 
 def claims(comparison: Comparison) -> list[tuple[str, str, str, str, str]]:
     """A line a claim and column: the claim, the column, verdict, what it rests on, what the source's numbers say."""
-    said = {True: "its own numbers say so", False: "its own numbers say otherwise", None: ""}
+    agreement = {True: "its own numbers say so", False: "its own numbers say otherwise", None: ""}
     return [
-        (checked.claim.text, column, verdict, checked.details[column], said[checked.published[column]])
+        (checked.claim.text, column, verdict, checked.details[column], agreement[checked.published[column]])
         for checked in comparison.claims
         for column, verdict in checked.verdicts.items()
     ]

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from exp.data.epoch import Batch
 from exp.options.config import Config
 from exp.tasks.optim import build_optimizer, build_schedule
 
@@ -136,7 +137,7 @@ class Task(pl.LightningModule, abc.ABC):
         """Seeds dropout and the like by position, so that a resumed run draws what an uninterrupted one does."""
         torch.manual_seed(stable_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank))
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One micro-batch; the loss is weighted so that ranks and micro-batches average to the whole batch.
 
         Raises:

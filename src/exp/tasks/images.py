@@ -53,7 +53,7 @@ class ImageTask(Task):
             return None
         training = split == "train"
         return Batches(
-            self.labelled(split),
+            self.splits[split],
             batch_size=self.config.data.batch_size,
             shuffle=training,
             seed=self.config.seed,
@@ -89,10 +89,6 @@ class ImageTask(Task):
         top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
         cut = np.ascontiguousarray(pixels[:, :, top : top + height, left : left + width])
         return cut, still.normalize(torch.from_numpy(cut).to(self.device), torch.empty(len(cut), 0))
-
-    def labelled(self, split: str) -> Split:
-        """Returns a part of the data set with the labels that its batches carry."""
-        return self.splits[split]
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps images (n, C, H, W) to logits (n, outputs)."""

@@ -54,7 +54,7 @@ def factor(options: Optim, epoch: float, max_epochs: float) -> float:
 def build_schedule(
     optimizer: torch.optim.Optimizer, options: Optim, *, steps_per_epoch: int, max_epochs: int
 ) -> LambdaLR:
-    """A schedule to be stepped after every optimizer step; warm-up counts the step ahead, so it never stands at 0."""
+    """A schedule to be stepped after every optimizer step; warm-up counts the step ahead, so the rate is never 0."""
 
     def at(step: int) -> float:
         ahead = 1 if step < options.warmup * steps_per_epoch else 0

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from exp.data.batches import Batch
+from exp.data.batches import ImageBatch
 from exp.options.compose import resolved
 from exp.options.errors import ConfigError
 from exp.tasks.build import build_task, cost
@@ -26,7 +26,7 @@ def test_loss_of_mixed_images() -> None:
     one = task("label_smoothing=0.1", "mixup=0.8")
     images, labels, others = torch.randn(3, 1, 8, 8), torch.tensor([1, 2, 3]), torch.tensor([3, 1, 2])
     shares = torch.tensor([0.25, 0.5, 1.0])
-    batch = Batch(images, labels, torch.arange(3), weight=1.0, size=3, index=0, others=others, shares=shares)
+    batch = ImageBatch(images, labels, torch.arange(3), weight=1.0, size=3, index=0, others=others, shares=shares)
     loss, count = one.loss(batch)
     soft = torch.zeros(3, 10)
     soft[range(3), labels] += shares

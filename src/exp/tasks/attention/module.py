@@ -6,7 +6,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from exp.data.batches import Batch
+from exp.data.batches import ImageBatch
 from exp.data.mix import Mix
 from exp.data.options import ImageOptions
 from exp.data.source import Source
@@ -35,7 +35,7 @@ class Attention(ImageTask):
         self.num_classes = source.num_classes
         self._tested: TopK | None = None
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+    def loss(self, batch: ImageBatch) -> tuple[Tensor, int]:
         """Returns the cross-entropy with label smoothing; of a mixed image, against both labels by their shares."""
         smoothing = self.config.task.label_smoothing
         logits = self(batch.images)
@@ -57,7 +57,7 @@ class Attention(ImageTask):
         self._tested = TopK(self.device, self.num_classes)
         return self._tested
 
-    def score(self, batch: Batch, scores: TopK) -> None:
+    def score(self, batch: ImageBatch, scores: TopK) -> None:
         """Adds a batch to the scores."""
         logits = self(batch.images).float()
         scores.update(logits, batch.labels, F.cross_entropy(logits, batch.labels, reduction="none"))
