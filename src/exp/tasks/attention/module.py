@@ -10,9 +10,9 @@ from exp.data.batches import ImageBatch
 from exp.data.mix import Mix
 from exp.data.options import ImageOptions
 from exp.data.source import Source
+from exp.metrics.classification import TopK
 from exp.options.config import Config
 from exp.options.parts import ModelOptions
-from exp.tasks.attention.metrics import TopK
 from exp.tasks.attention.options import AttentionOptions
 from exp.tasks.images import ImageTask
 

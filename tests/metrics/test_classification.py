@@ -2,7 +2,7 @@ import sklearn.metrics
 import torch
 import torch.nn.functional as F
 
-from exp.tasks.attention.metrics import TopK
+from exp.metrics.classification import TopK
 
 
 def test_scores_and_confusion_are_sklearns() -> None:
