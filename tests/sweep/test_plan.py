@@ -5,8 +5,8 @@ import pytest
 
 from exp.data.source import DataError
 from exp.options.catalog import ConfigError
-from exp.options.compose import composed
-from exp.sweep.plan import Overlay, explicit_cells, plan
+from exp.options.compose import Overlay, composed
+from exp.sweep.plan import explicit_cells, plan
 from exp.sweep.pool import Slots
 from exp.sweep.summary import count, duration, label, mean_sd, varied_choices
 

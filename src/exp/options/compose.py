@@ -1,8 +1,9 @@
 """Composing with Hydra: where the YAML lies, what the root holds, and errors in one line."""
 
+import copy
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from exp.options.catalog import GROUPS, SECTIONS
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import fields
 from exp.options.resolve import Resolved, resolve
+
+Compose = Callable[[list[str]], dict[str, Any]]
+"""Composes overrides to a plain configuration."""
 
 YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "logger")
 """Groups in the order in which they are shown."""
@@ -136,6 +140,50 @@ class Composition:
         return composed(overrides, self.name, self.folders)
 
 
+class Overlay:
+    """Composes once for each combination of groups and lays plain values over it; the result is the same.
+
+    Args:
+        compose: Composes overrides to a plain configuration.
+    """
+
+    def __init__(self, compose: Compose) -> None:
+        self._compose = functools.lru_cache(maxsize=None)(lambda overrides: compose(list(overrides)))
+
+    def __call__(self, overrides: list[str]) -> dict[str, Any]:
+        """Returns the configuration under these overrides."""
+        parsed = {override: _parsed(override) for override in overrides}
+        config = copy.deepcopy(self._compose(tuple(override for override in overrides if parsed[override] is None)))
+        for path, value in filter(None, parsed.values()):
+            node: Any = config
+            for key in path[:-1]:
+                node = node.get(key) if isinstance(node, dict) else None
+            if not isinstance(node, dict) or path[-1] not in node:
+                return self._compose(tuple(overrides))
+            node[path[-1]] = value
+        return config
+
+
+@functools.cache
+def _parsed(override: str) -> tuple[tuple[str, ...], Any] | None:
+    """Returns path and value of an override that sets a plain value; None for one that chooses a group or more."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import OverrideType, QuotedString
+    from hydra.errors import HydraException
+
+    try:
+        one = OverridesParser.create().parse_override(override)
+    except HydraException:
+        return None  # composing says what is wrong with it
+    value = one.value() if one.type == OverrideType.CHANGE and not one.is_sweep_override() else {}
+    if isinstance(value, QuotedString):
+        value = value.text
+    groupish = "/" in one.key_or_group or "@" in one.key_or_group or one.key_or_group in (*YAML_GROUPS, "table")
+    if groupish or isinstance(value, (dict, list)) or (isinstance(value, str) and "${" in value):
+        return None
+    return tuple(one.key_or_group.split(".")), value
+
+
 STANDARD = Composition()
 """The configuration that ships with exp, without further folders."""
 
@@ -146,7 +194,12 @@ def resolved(overrides: list[str]) -> Resolved:
     Raises:
         ConfigError: See ``composed`` and ``resolve``.
     """
-    return resolve(composed(overrides), overrides)
+    return resolve(_overlay()(overrides), overrides)
+
+
+@functools.cache
+def _overlay() -> Overlay:
+    return Overlay(STANDARD)
 
 
 def in_one_line(error: BaseException) -> str:

@@ -1,22 +1,18 @@
 """From overrides to the cells that will run, for sweeps and tables; nothing starts before all of them are checked."""
 
-import copy
 import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from exp.cells.cell import Cell
-from exp.options.compose import YAML_GROUPS
+from exp.options.compose import Compose, Overlay
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.options.parts import DataOptions
 from exp.options.resolve import Resolved, resolve
 from exp.run.devices import refuse_missing_devices
-
-Compose = Callable[[list[str]], dict[str, Any]]
-"""Composes overrides to a plain configuration."""
 
 STATES = ("done", "stale", "running", "waiting", "failed", "diverged", "missing")
 """States of a planned cell: stale is done under other code, data or defaults, missing has never been started."""
@@ -165,46 +161,6 @@ def fingerprint(options: DataOptions) -> str:
         except ValueError as error:
             raise DataError(f"data: {error}") from error
     return _fingerprints[key]
-
-
-class Overlay:
-    """Composes once for each combination of groups and lays plain values over it; the result is the same.
-
-    Args:
-        compose: Composes overrides to a plain configuration.
-    """
-
-    def __init__(self, compose: Compose) -> None:
-        self._compose = functools.lru_cache(maxsize=None)(lambda overrides: compose(list(overrides)))
-
-    def __call__(self, overrides: list[str]) -> dict[str, Any]:
-        """Returns the configuration under these overrides."""
-        parsed = {override: _parsed(override) for override in overrides}
-        config = copy.deepcopy(self._compose(tuple(override for override in overrides if parsed[override] is None)))
-        for path, value in filter(None, parsed.values()):
-            node: Any = config
-            for key in path[:-1]:
-                node = node.get(key) if isinstance(node, dict) else None
-            if not isinstance(node, dict) or path[-1] not in node:
-                return self._compose(tuple(overrides))
-            node[path[-1]] = value
-        return config
-
-
-@functools.cache
-def _parsed(override: str) -> tuple[tuple[str, ...], Any] | None:
-    """Returns path and value of an override that sets a plain value; None for one that chooses a group or more."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import OverrideType, QuotedString
-
-    one = OverridesParser.create().parse_override(override)
-    value = one.value() if one.type == OverrideType.CHANGE and not one.is_sweep_override() else {}
-    if isinstance(value, QuotedString):
-        value = value.text
-    groupish = "/" in one.key_or_group or "@" in one.key_or_group or one.key_or_group in (*YAML_GROUPS, "table")
-    if groupish or isinstance(value, (dict, list)) or (isinstance(value, str) and "${" in value):
-        return None
-    return tuple(one.key_or_group.split(".")), value
 
 
 def explicit_cells(path: str) -> list[list[str]]:
