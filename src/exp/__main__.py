@@ -23,6 +23,10 @@ def run(arguments: list[str]) -> int:
     speed_up()
     remember_typed(arguments)
     try:
+        if any(word.lstrip("+").startswith("task=") and ".py" in word for word in arguments):
+            from exp.options.compose import with_files
+
+            arguments = with_files(arguments)
         verb = arguments[0] if arguments and arguments[0].isidentifier() else None
         if verb is None and {"-h", "--help"} & set(arguments):
             verb, arguments = "help", ["help"]

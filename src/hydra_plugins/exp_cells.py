@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -14,6 +16,17 @@ STORE.store(
     group="hydra/sweeper", name="cells", node={"_target_": f"{__name__}.CellsSweeper", "table": ""}, provider="exp"
 )
 STORE.store(group="hydra/launcher", name="cells", node={"_target_": f"{__name__}.CellsLauncher"}, provider="exp")
+
+
+class PluginFolders(SearchPathPlugin):
+    """Lets Hydra find the recipes and choices in the ``conf/`` of plug-ins."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Appends the folders, behind the configuration that ships with exp."""
+        from exp.options.plugins import conf_folders
+
+        for folder in conf_folders():
+            search_path.append(provider="exp-plugins", path=f"file://{folder}")
 
 
 class CellsSweeper(Sweeper):

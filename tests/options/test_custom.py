@@ -1,9 +1,10 @@
-"""att=custom: named on the command line, found and hashed without running it, part of the identity."""
+"""att=custom: named on the command line, found without running it; its code makes a cell stale."""
 
 from pathlib import Path
 
 import pytest
 
+from exp.cells.provenance import code_of
 from exp.options.catalog import ConfigError
 from exp.options.compose import conf_dir, resolved
 
@@ -20,17 +21,20 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_identity_covers_target_options_and_source(package: Path) -> None:
+def test_identity_covers_target_and_options_and_the_code_makes_stale(package: Path) -> None:
     first = resolved(["att=custom", TARGET])
     assert first.config.att.target == "mine.blocks:Block"
     assert ":" not in first.slug
     other = resolved(["att=custom", TARGET, "att.options={reduction: 8}"])
     assert other.config.att.options == {"reduction": 8}
-    package.write_text(SOURCE + "# changed\n")
-    changed = resolved(["att=custom", TARGET])
-    assert len({first.key, other.key, changed.key}) == 3
-    package.write_text(SOURCE)
+    assert other.key != first.key
+    before = code_of(["mine.blocks"])
+    package.write_text(f"# a comment\n{SOURCE}")
     assert resolved(["att=custom", TARGET]).key == first.key
+    assert code_of(["mine.blocks"]) == before
+    package.write_text(SOURCE.replace("pass", "size = 3"))
+    assert resolved(["att=custom", TARGET]).key == first.key
+    assert code_of(["mine.blocks"]) != before != {}
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """A block that a user wrote: any torch module that keeps the shape of its input."""
 
 import importlib
-import sys
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from exp.blocks.options import CustomOptions
+from exp.options.plugins import append_to_path
 
 
 class Custom(nn.Module):
@@ -27,8 +28,7 @@ class Custom(nn.Module):
         super().__init__()
         self.target = target = options.target
         module, _, name = (target or "").partition(":")
-        if "" not in sys.path:
-            sys.path.insert(0, "")
+        append_to_path(Path.cwd())
         try:
             kind = getattr(importlib.import_module(module), name)
             block = kind(channels, **(options.options or {}))

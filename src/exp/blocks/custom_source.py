@@ -1,21 +1,21 @@
 """The file of a block that a user names on the command line, ``att=custom att.target=package.module:Class``.
 
-The file is looked up and hashed without being run, and torch is not imported, so that runs can be planned from it.
+The file is looked up without being run, and torch is not imported, so that runs can be planned from it.
 """
 
 import ast
-import hashlib
 import sys
 from pathlib import Path
 
 from exp.options.errors import ConfigError, nearest
+from exp.options.plugins import watch
 
 
-def custom_source(target: str | None) -> str:
-    """Returns a hash of the file in which a block is written.
+def custom_source(target: str | None) -> Path:
+    """Returns the file in which a block is written; its code and that of its package count for results.
 
     Args:
-        target: ``package.module:Class``, looked for in the working directory and on Python's path.
+        target: ``package.module:Class``, looked for on Python's path and in the working directory.
 
     Raises:
         ConfigError: The target is not of that form, or there is no such file, or no such name in it.
@@ -30,17 +30,20 @@ def custom_source(target: str | None) -> str:
             f"att.target={target}: no {module.replace('.', '/')}.py in the working directory or on PYTHONPATH"
         )
     try:
-        text = path.read_bytes()
-        names = _names(ast.parse(text))
+        names = _names(ast.parse(path.read_bytes()))
     except (OSError, SyntaxError, ValueError) as error:
         raise ConfigError(f"att.target={target}: {path} cannot be read ({error})") from error
     if name not in names:
         raise ConfigError(f"att.target={target}: {path} defines no {name}{nearest(name, names)}")
-    return hashlib.sha256(text).hexdigest()[:16]
+    inside = path.absolute()
+    for _ in module.split(".")[1:]:
+        inside = inside.parent
+    watch(inside)
+    return path
 
 
 def _locate(module: str) -> Path | None:
-    for folder in ["", *sys.path]:
+    for folder in [*sys.path, ""]:
         stem = Path(folder).joinpath(*module.split("."))
         for path in (stem.with_suffix(".py"), stem / "__init__.py"):
             if path.is_file():

@@ -285,6 +285,11 @@ class CustomOptions(BlockOptions):
     options: Any = option(None, keywords)
     """Its keyword arguments, such as {reduction: 8}."""
 
-    def identified(self) -> dict[str, Any]:
-        """Returns the hash of the file in which the block is written."""
-        return {"source": custom_source(self.target)}
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None.
+
+        Raises:
+            ConfigError: The target cannot be found.
+        """
+        custom_source(self.target)
+        return super().conflict(config)

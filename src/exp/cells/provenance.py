@@ -6,9 +6,12 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from exp.options import plugins
+from exp.options.study import STUDIES, STUDY_MODULE
 
 DISTRIBUTIONS = ("exp-tables", "torch", "lightning", "hydra-core", "omegaconf", "numpy")
 PACKAGE = Path(__file__).parents[1]
@@ -59,11 +62,20 @@ def _versions() -> dict[str, str]:
 def code_in_use(task: str) -> dict[str, str]:
     """Returns hashes of the modules of this process whose code decides a cell's result, by module name.
 
+    Modules of a user's own that take part count too, by their syntax trees: a comment changes no hash.
+
     Args:
         task: The cell's task; modules of other tasks are loaded for their options alone.
     """
     ours = [name for name in sys.modules if name.startswith("exp.") and not name.startswith(APART)]
-    return code_of(sorted(name for name in ours if task_of(name) in (None, task)))
+    own = [name for name, file in _files() if not name.startswith("__") and plugins.decides(file)]
+    return code_of([*sorted(name for name in ours if task_of(name) in (None, task)), *sorted(own)])
+
+
+def _files() -> list[tuple[str, Path]]:
+    """Returns the modules of this process that were read from a file outside exp."""
+    outside = [(name, module) for name, module in sys.modules.items() if not name.startswith("exp.")]
+    return [(name, Path(file)) for name, module in outside if (file := getattr(module, "__file__", None))]
 
 
 def task_of(module: str) -> str | None:
@@ -74,14 +86,34 @@ def task_of(module: str) -> str | None:
 
 
 def code_of(modules: Iterable[str]) -> dict[str, str]:
-    """Returns hashes of modules of this package as they are on disk now; a missing module is left out."""
-    found = {}
+    """Returns hashes of modules as they are on disk now; a missing module is left out."""
+    hashes = {}
     for module in modules:
-        stem = PACKAGE.joinpath(*module.split(".")[1:])
-        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if path.is_file():
-                found[module] = _hash(str(path), os.stat(path).st_mtime_ns)
-    return found
+        if module.startswith("exp."):
+            path = _file_of(PACKAGE, module.split(".")[1:])
+            if path:
+                hashes[module] = _hash(str(path), os.stat(path).st_mtime_ns)
+        elif path := _own_file(module):
+            hashes[module] = plugins.tree_hash(path)
+    return hashes
+
+
+def _own_file(module: str) -> Path | None:
+    """Returns the file of a user's own module, which need not be imported."""
+    if module.startswith(STUDY_MODULE):
+        known = STUDIES.get(module.removeprefix(STUDY_MODULE))
+        return known.path if known else None
+    loaded = getattr(sys.modules.get(module), "__file__", None)
+    if loaded:
+        return Path(loaded)
+    plugins.active()  # lets plug-ins be found
+    paths = (_file_of(Path(folder), module.split(".")) for folder in [*sys.path, ""])
+    return next(filter(None, paths), None)
+
+
+def _file_of(folder: Path, words: Sequence[str]) -> Path | None:
+    stem = folder.joinpath(*words)
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
 
 
 @functools.cache

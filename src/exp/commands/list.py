@@ -6,13 +6,16 @@ With a group and a choice: its options, a line each.
 """
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from exp.commands.front import add_format, show
 from exp.options.catalog import GROUPS, SECTIONS, TASKS, fitting
-from exp.options.compose import YAML_GROUPS, choices_of, conf_dir
+from exp.options.compose import YAML_GROUPS, choices_of, conf_dirs
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import default_of, describe, docs, explain, fields, hints, summary
+from exp.options.plugins import active
+from exp.options.study import STUDIES
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +57,9 @@ def overview() -> list[str]:
         for group in ("model", "data"):
             lines.append(f"  {group:7} {' '.join(fitting_choices(group, task.kind))}")
     sections = [f"{name:9} {' '.join(fields(schema))}" for name, schema in SECTIONS.items() if name != "origin"]
+    own = [f"plug-in   {plugin.name} ({plugin.named_in}): {plugin.path}" for plugin in active()]
+    own += [f"task file {study.name}: {study.path}" for study in STUDIES.values()]
+    lines += ["", *own] if own else []
     return [*lines, "", *sections, "", "exp list GROUP says more, exp list GROUP CHOICE names a choice's options"]
 
 
@@ -119,8 +125,8 @@ def as_records(schema: type) -> list[dict[str, Any]]:
 
 def _based_on(group: str, name: str) -> str:
     """Returns the choice that a YAML variant is made from, empty where it is none."""
-    path = conf_dir() / group / f"{name}.yaml"
-    if not path.is_file():
+    path = _yaml_of(group, name)
+    if path is None:
         return ""
     marker = f"/schema/{group}/"
     return next(
@@ -128,11 +134,15 @@ def _based_on(group: str, name: str) -> str:
     )
 
 
+def _yaml_of(group: str, name: str) -> Path | None:
+    return next((path for folder in conf_dirs() if (path := folder / group / f"{name}.yaml").is_file()), None)
+
+
 def _comment(group: str, name: str) -> str:
     """Returns what the comment at the top of a YAML file says."""
-    path = conf_dir() / group / f"{name}.yaml"
+    path = _yaml_of(group, name)
     words = []
-    for line in path.read_text().splitlines() if path.is_file() else ():
+    for line in path.read_text().splitlines() if path else ():
         if line.startswith("# @package"):
             continue
         if not line.startswith("#"):

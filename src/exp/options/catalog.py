@@ -6,40 +6,72 @@ A choice is declared once, by its class: ``name`` in an ``options.py`` makes it 
 
 import importlib
 import pkgutil
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from exp.options import plugins, study
 from exp.options.config import SECTIONS as SECTIONS
 from exp.options.config import Config
 from exp.options.errors import ConfigError, nearest
-from exp.options.fields import fields
+from exp.options.fields import fields, hints
 from exp.options.parts import BlockOptions, DataOptions, ModelOptions, NoAttention, Part, TaskOptions
 
 _BASES = {"task": (TaskOptions,), "model": (ModelOptions,), "att": (NoAttention, BlockOptions), "data": (DataOptions,)}
 
 
-def _modules() -> list[str]:
-    """Returns the modules that declare choices: those shared, whose first choice is att=none, and one a task."""
+_NEEDED = {"task": ("kind", "monitor", "mode"), "model": ("kind",), "att": (), "data": ("kind",)}
+
+
+def _modules() -> list[ModuleType]:
+    """Returns the modules that declare choices: those shared, whose first choice is att=none, and one a task.
+
+    Raises:
+        ConfigError: A plug-in is broken.
+    """
     tasks = importlib.import_module("exp.tasks")
-    folders = [found.name for found in pkgutil.iter_modules(tasks.__path__) if found.ispkg]
-    return [
+    folders = [module.name for module in pkgutil.iter_modules(tasks.__path__) if module.ispkg]
+    shipped = [
         "exp.options.parts",
         "exp.blocks.options",
         "exp.layers.options",
         *(f"exp.tasks.{name}.options" for name in sorted(folders)),
     ]
+    return [*map(importlib.import_module, shipped), *(plugin.declarations() for plugin in plugins.active())]
 
 
 def _declared() -> dict[str, dict[str, type[Part]]]:
     groups: dict[str, dict[str, type[Part]]] = {group: {} for group in _BASES}
     for module in _modules():
-        for value in vars(importlib.import_module(module)).values():
-            if not (isinstance(value, type) and issubclass(value, Part)) or "name" not in vars(value):
-                continue
-            group = next(group for group, bases in _BASES.items() if issubclass(value, bases))
-            other = groups[group].setdefault(value.name, value)
-            if other is not value:
-                raise ConfigError(f"{group}={value.name}: declared twice, in {other.__module__} and {value.__module__}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Part) and "name" in vars(value):
+                _declare(value, groups)
+    for path in plugins.files_of_tasks():
+        for part in study.read(path).parts:
+            _declare(part, groups)
     return groups
+
+
+def _declare(schema: type[Part], groups: dict[str, dict[str, type[Part]]]) -> None:
+    """Makes a choice known.
+
+    Raises:
+        ConfigError: It lacks an attribute, or another choice of the group has its name.
+    """
+    where = f"{schema.__module__}.{schema.__qualname__}"
+    group = next((group for group, bases in _BASES.items() if issubclass(schema, bases)), None)
+    if group is None:
+        raise ConfigError(
+            f"{where}: name={schema.name}, but it is no TaskOptions, ModelOptions, BlockOptions or DataOptions"
+        )
+    for attribute in (*_NEEDED[group], "builds"):
+        if not hasattr(schema, attribute):
+            raise ConfigError(f"{where}: has no {attribute}, which every choice of {group} needs")
+    other = groups[group].setdefault(schema.name, schema)
+    if other is not schema:
+        raise ConfigError(
+            f"{group}={schema.name}: declared twice, as {other.__module__}.{other.__qualname__} and as {where}; rename one"
+        )
 
 
 GROUPS: dict[str, dict[str, Any]] = _declared()
@@ -47,6 +79,38 @@ GROUPS: dict[str, dict[str, Any]] = _declared()
 
 TASKS: dict[str, type[TaskOptions]] = GROUPS["task"]
 """Tasks by name."""
+
+_revision = 0
+
+
+def revision() -> int:
+    """Returns a number that grows whenever choices are added."""
+    return _revision
+
+
+def add_file(path: Path) -> str:
+    """Makes a file that is a task known, and returns the task's name; the processes that follow know it too.
+
+    Raises:
+        ConfigError: See ``exp.options.study.read``; or a choice that ships with exp or a plug-in has its name.
+    """
+    global _revision
+    before = study.STUDIES.get(path.stem)
+    declared = study.read(path)
+    changed = before is None or [_fields(part) for part in before.parts] != [_fields(part) for part in declared.parts]
+    for part in before.parts if before else ():
+        for known in GROUPS.values():
+            if known.get(part.name) is part:
+                del known[part.name]
+    for part in declared.parts:
+        _declare(part, GROUPS)
+    _revision += changed
+    plugins.announce_file(declared.path)
+    return declared.name
+
+
+def _fields(schema: type) -> list[tuple[str, str]]:
+    return [(name, str(hints(schema)[name])) for name in fields(schema)]
 
 
 def fitting(group: str, kind: str) -> list[str]:

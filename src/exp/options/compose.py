@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from exp import __file__ as package_file
-from exp.options.catalog import GROUPS, SECTIONS
+from exp.options.catalog import GROUPS, SECTIONS, add_file, revision
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import fields
+from exp.options.plugins import conf_folders
 from exp.options.resolve import Resolved, resolve
+from exp.options.study import STUDIES
 
 Compose = Callable[[list[str]], dict[str, Any]]
 """Composes overrides to a plain configuration."""
@@ -49,9 +51,18 @@ def unset(schema: type) -> dict[str, Any]:
     return dict.fromkeys(fields(schema))
 
 
-@functools.cache
+def conf_dirs() -> list[Path]:
+    """Returns all folders of YAML: the one that ships, and those of plug-ins."""
+    return [conf_dir(), *conf_folders()]
+
+
 def register() -> None:
     """Makes the options known to Hydra: the root, and every choice as ``GROUP/NAME`` and as a schema for YAML."""
+    _register(revision())
+
+
+@functools.cache
+def _register(_revision: int) -> None:
     from hydra.core.config_store import ConfigStore
 
     store = ConfigStore.instance()
@@ -61,8 +72,27 @@ def register() -> None:
         for name, schema in known.items():
             node = {"name": name, **unset(schema)}
             store.store(group=f"schema/{group}", name=name, node=node, **again)
-            if not (conf_dir() / group / f"{name}.yaml").exists():
+            if not any((folder / group / f"{name}.yaml").exists() for folder in conf_dirs()):
                 store.store(group=group, name=name, node=node, **again)
+    for name, declared in STUDIES.items():
+        choices = [{"/model": name}, {"/att": "none"}, {"/data": name}, "_self_"]
+        recipe = {"defaults": choices, **declared.recipe}
+        store.store(group=f"recipe/{name}", name="quick", package="_global_", node=recipe, **again)
+
+
+def with_files(overrides: Sequence[str]) -> list[str]:
+    """Returns overrides in which files that are a task, ``task=./study.py``, are known and called by their names.
+
+    Raises:
+        ConfigError: A file is missing or declares no task.
+    """
+    return [_named(word) if word.lstrip("+").startswith("task=") and ".py" in word else word for word in overrides]
+
+
+def _named(word: str) -> str:
+    key, _, value = word.partition("=")
+    names = [part.strip().strip("'\"") for part in value.split(",")]
+    return f"{key}={','.join(add_file(Path(name)) if name.endswith('.py') else name for name in names)}"
 
 
 def before_14() -> bool:
@@ -93,6 +123,7 @@ def composed(overrides: list[str], name: str = "config", folders: Sequence[str] 
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    overrides = with_files(overrides)
     register()
     try:
         with initialize_config_dir(str(conf_dir()), **version_base()):
@@ -216,7 +247,9 @@ def in_one_line(error: BaseException) -> str:
             return f"{group}={choice}: is not installed: pip install 'exp-tables[{PLUGINS[choice]}]'"
         options = choices_of(group)
         if group.startswith("recipe/"):
-            recipes = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+            recipes = sorted(path.stem for folder in conf_dirs() for path in (folder / group).glob("*.yaml")) or [
+                "quick"
+            ]
             return f"recipe={choice}: not a recipe of this task; it has {', '.join(recipes)}"
         return f"{group}={choice}: no such choice; there are {', '.join(options)}{nearest(choice, options)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
@@ -229,7 +262,7 @@ def in_one_line(error: BaseException) -> str:
 
 def choices_of(group: str) -> list[str]:
     """Returns the choices of a group in the order of their declaration, then those that are YAML alone."""
-    files = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    files = sorted({path.stem for folder in conf_dirs() for path in (folder / group).glob("*.yaml")})
     return [*GROUPS.get(group, {}), *(name for name in files if name not in GROUPS.get(group, {}))]
 
 

@@ -137,6 +137,9 @@ def docs(schema: type) -> dict[str, str]:
     """Returns the docstring below each field, base classes included, on one line each."""
     words: dict[str, str] = {}
     for cls in reversed(schema.__mro__[:-1]):
+        if "words" in vars(cls):  # made from a signature, not written in a module
+            words |= vars(cls)["words"]
+            continue
         body = _classes(cls.__module__)[cls.__name__].body
         for field, doc in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):

@@ -37,10 +37,6 @@ class Part(Options):
         """Returns why these options and the rest of the run contradict each other, or None."""
         return None
 
-    def identified(self) -> dict[str, Any]:
-        """Returns what belongs to a cell's identity beside the options that differ from their defaults."""
-        return {}
-
 
 class TaskOptions(Part):
     """What every task has. ``builds`` names the task's LightningModule."""
@@ -55,6 +51,8 @@ class TaskOptions(Part):
     """Metrics that the screen shows, in order; all where none are named. metrics.jsonl has all of them."""
     prefers: ClassVar[dict[str, str]] = {}
     """The part that gets an option given by its short name where two parts have it: ``{"fusion": "model"}``."""
+    counted_on_meta: ClassVar[bool] = True
+    """Whether the model can be built and run without weights and data to count its cost; a user's own code may not."""
     sets: ClassVar[dict[str, tuple[str, ...]]] = {}
     """Options that give their value to several others: ``{"order": ("train_order", "test_order")}``."""
 

@@ -244,7 +244,7 @@ def _identified(config: Config, overrides: tuple[str, ...]) -> Resolved:
         options = getattr(config, part)
         differing = distinctive(type(options), options.plain())
         if part in GROUPS:
-            identity[part] = {"name": options.name, **differing, **options.identified()}
+            identity[part] = {"name": options.name, **differing}
         elif differing:
             identity[part] = differing
     if config.ckpt:
@@ -266,12 +266,12 @@ def _file_hash(path: str) -> str:
 
 def _slug(identity: dict[str, Any]) -> str:
     """Returns the choices, then the options of model, attention and task that are not the default."""
-    words = [identity[group]["name"] for group in ("model", "att", "data")]
+    words = list(dict.fromkeys(identity[group]["name"] for group in ("model", "att", "data")))
     for group in ("task", "model", "att"):
         words += [
             f"{key}{value}"
             for key, value in identity[group].items()
-            if key not in ("name", "stem", "source") and isinstance(value, (str, int, float, bool))
+            if key not in ("name", "stem") and isinstance(value, (str, int, float, bool))
         ]
     slug = "-".join(word for word in words if word != "none").replace("/", "_").replace(":", ".").replace(" ", "")
     return f"{slug[:96]}-s{identity['seed']}"

@@ -10,8 +10,10 @@ from hydra.errors import HydraException
 
 from exp.cells.files import read_json, write_json
 from exp.cells.provenance import PACKAGE
-from exp.options.compose import Composition, conf_dir, in_one_line
+from exp.options.compose import Composition, conf_dirs, in_one_line
 from exp.options.errors import ConfigError
+from exp.options.plugins import active
+from exp.options.study import STUDIES
 
 FILE = ".composed.json"
 
@@ -30,9 +32,11 @@ class Composer:
         self._compose = compose
         self._path = root / FILE
         further = [path for folder in compose.folders for path in Path(folder).rglob("*.yaml")]
-        self._now = _state_of(
-            [*conf_dir().rglob("*.yaml"), *PACKAGE.glob("options/*.py"), *PACKAGE.glob("**/options.py"), *further]
-        )
+        shipped = [*PACKAGE.glob("options/*.py"), *PACKAGE.glob("**/options.py")]
+        own = [path for plugin in active() for path in plugin.path.rglob("options.py")]
+        configured = [path for folder in conf_dirs() for path in folder.rglob("*.yaml")]
+        files = [study.path for study in STUDIES.values()]
+        self._now = _state_of([*configured, *shipped, *own, *files, *further])
         kept = read_json(self._path) or {}
         self._known: dict[str, dict[str, Any]] = kept.get("composed", {}) if kept.get("state") == self._now else {}
         self._fresh = False

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from exp.options.compose import conf_dir
+from exp.options.compose import conf_dir, conf_dirs
 from exp.options.errors import ConfigError, nearest
 from exp.tables.spec import OPERATORS, Bound, Choice, Citation, Claim, Column, Number, Row, Table
 
@@ -14,7 +14,7 @@ from exp.tables.spec import OPERATORS, Bound, Choice, Citation, Claim, Column, N
 def names() -> list[str]:
     """All tables, in the order in which they are listed: as ``conf/table/order.txt`` has it, others behind."""
     folder = conf_dir() / "table"
-    found = sorted(path.stem for path in folder.glob("*.yaml"))
+    found = sorted({path.stem for each in conf_dirs() for path in (each / "table").glob("*.yaml")})
     order = folder / "order.txt"
     wanted = order.read_text().split() if order.is_file() else []
     return [name for name in wanted if name in found] + [name for name in found if name not in wanted]
@@ -29,10 +29,9 @@ def load(name: str) -> Table:
     """
     import yaml
 
-    path = conf_dir() / "table" / f"{name}.yaml"
-    if not path.is_file():
-        path = Path(f"{name}.yaml")
-    if not path.is_file():
+    places = [*(folder / "table" / f"{name}.yaml" for folder in conf_dirs()), Path(f"{name}.yaml")]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
         raise ConfigError(f"table={name}: no such table; there are {', '.join(names())}{nearest(name, names())}")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

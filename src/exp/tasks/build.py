@@ -1,5 +1,6 @@
 """A cell's task and network, built from its options, and what the network costs."""
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,7 @@ def cost(config: Config) -> dict[str, Any]:
     ``params`` is the number of parameters, ``macs`` that of multiply-accumulates, ``gflops_published`` the figure by
     the convention of papers (see ``exp.tasks.count``); further costs of the task follow.
     """
-    with torch.device("meta"):
+    with torch.device("meta") if config.task.counted_on_meta else nullcontext():
         task = build_task(config)
     counts = count(task.model, *task.example_shapes())
     known = {"params": counts.params, "macs": counts.macs, "gflops_published": round(counts.gflops_published, 4)}
