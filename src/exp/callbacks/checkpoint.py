@@ -17,7 +17,8 @@ import lightning.pytorch as pl
 import torch
 
 from exp.cells.files import replace_whole
-from exp.tasks.base import Task
+from exp.options.errors import ConfigError
+from exp.tasks.base import trained
 
 
 class Interrupted(Exception):
@@ -101,15 +102,17 @@ class Keeper(pl.Callback):
         if last or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         stop, due = self._agree(trainer, pl_module)
-        if stop or due:
+        if (stop or due) and trained(pl_module).resumable:
             self._save(trainer, epoch=trainer.current_epoch, start=batch_idx + 1)
         if stop:
             raise Interrupted(f"stopped in epoch {trainer.current_epoch} after batch {batch_idx}")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keeps the weights of a better epoch."""
-        assert isinstance(pl_module, Task)
-        metrics = pl_module.latest[pl_module.eval_split]
+        task = trained(pl_module)
+        metrics = task.latest[task.eval_split]
+        if self.monitor not in metrics:
+            raise ConfigError(f"monitor {self.monitor}: was not logged; logged were {', '.join(metrics) or 'none'}")
         value = metrics[self.monitor]
         better = self.best is None or self.sign * value > self.sign * self.best["value"]
         if not better or math.isnan(value):
@@ -124,7 +127,7 @@ class Keeper(pl.Callback):
         """Saves at an epoch's end if it is time, it is the last, or a stop was asked for."""
         stop, due = self._agree(trainer, pl_module)
         done = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
-        if stop or due or done:
+        if stop or due or done or not trained(pl_module).resumable:
             self._save(trainer, epoch=trainer.current_epoch + 1, start=0)
         if stop and not done:
             raise Interrupted(f"stopped after epoch {trainer.current_epoch}")
@@ -155,8 +158,7 @@ class Keeper(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds the place in the data and the counters."""
-        assert isinstance(pl_module, Task)
-        seen = torch.tensor(pl_module.samples_seen, dtype=torch.int64, device=pl_module.device)
+        seen = torch.tensor(trained(pl_module).samples_seen, dtype=torch.int64, device=pl_module.device)
         if trainer.world_size > 1:
             torch.distributed.all_reduce(seen)
         checkpoint["exp"] = {
@@ -171,9 +173,8 @@ class Keeper(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Puts loader and counters back where they were."""
-        assert isinstance(pl_module, Task) and pl_module.train_loader is not None
-        kept = checkpoint["exp"]
-        pl_module.train_loader.set_position(**kept["position"])
+        task, kept = trained(pl_module), checkpoint["exp"]
+        task.train_loader.set_position(**kept["position"])
         self.best = kept["best"]
-        pl_module.samples_seen = kept["samples_seen"] if trainer.is_global_zero else 0
+        task.samples_seen = kept["samples_seen"] if trainer.is_global_zero else 0
         self.seconds = kept["seconds"]

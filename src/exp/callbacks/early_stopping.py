@@ -4,7 +4,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from exp.tasks.base import Task
+from exp.tasks.base import trained
 
 
 class EarlyStopping(pl.Callback):
@@ -31,8 +31,8 @@ class EarlyStopping(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compares the epoch with the best one."""
-        assert isinstance(pl_module, Task)
-        value = self.sign * pl_module.latest[pl_module.eval_split][self.monitor]
+        task = trained(pl_module)
+        value = self.sign * task.latest[task.eval_split][self.monitor]
         if self.best is None or value > self.best:
             self.best, self.waited = value, 0
         else:

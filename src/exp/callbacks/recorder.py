@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import torch
 
 from exp.cells.metrics_file import MetricsFile
-from exp.tasks.base import Task
+from exp.tasks.base import trained
 
 Report = Callable[[dict[str, Any]], None]
 """Takes how far a cell is: epoch, max_epochs, batch, batches, and the last metrics."""
@@ -68,18 +68,17 @@ class Recorder(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the scores of the epoch."""
-        assert isinstance(pl_module, Task)
-        self._scores = pl_module.latest[pl_module.eval_split]
+        task = trained(pl_module)
+        self._scores = task.latest[task.eval_split]
         if trainer.is_global_zero:
             self.metrics.write(
-                split=pl_module.eval_split, epoch=trainer.current_epoch, step=trainer.global_step, **self._scores
+                split=task.eval_split, epoch=trainer.current_epoch, step=trainer.global_step, **self._scores
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the epoch's mean training loss."""
         self._take(trainer, pl_module)
-        assert isinstance(pl_module, Task)
-        further = pl_module.take_train_scores()
+        further = trained(pl_module).take_train_scores()
         total, count = self._epoch_loss.tolist()
         self._epoch_loss.zero_()
         if trainer.is_global_zero:
@@ -109,8 +108,7 @@ class Recorder(pl.Callback):
         self._epoch_loss = torch.tensor(checkpoint["epoch_loss"], dtype=torch.float64)
 
     def _take(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> float:
-        assert isinstance(pl_module, Task)
-        taken = pl_module.take_train_loss()
+        taken = trained(pl_module).take_train_loss()
         if trainer.world_size > 1:
             torch.distributed.all_reduce(taken)
         taken = taken.cpu()
@@ -119,8 +117,7 @@ class Recorder(pl.Callback):
 
     def _tell(self, trainer: pl.Trainer, batch: int, epoch_done: bool = False) -> None:
         self._reported = time.monotonic()
-        task = trainer.lightning_module
-        assert isinstance(task, Task)
+        task = trained(trainer.lightning_module)
         self.report(
             {
                 "epoch": trainer.current_epoch + int(epoch_done),

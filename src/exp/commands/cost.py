@@ -28,10 +28,13 @@ def run(options: argparse.Namespace) -> int:
     counts = cost(resolved.config)
     lines = [
         f"parameters          {counts['params']:>18,}",
-        f"MACs (conv+linear)  {counts['macs']:>18,}",
-        f"GFLOPs (published)  {counts['gflops_published']:>18.4f}",
         *(f"{name:<20}{value:>18,}" for name, value in counts.items() if name not in _NAMED),
     ]
+    if "macs" in counts:
+        published = f"GFLOPs (published)  {counts['gflops_published']:>18.4f}"
+        lines[1:1] = [f"MACs (conv+linear)  {counts['macs']:>18,}", published]
+    else:
+        lines.append("MACs are counted where the module has an example_input_array")
     if resolved.narrowed:
         lines.append(f"{resolved.narrowed} by recipe={resolved.config.recipe}")
     show(counts, "\n".join(lines), options.format)

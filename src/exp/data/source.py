@@ -152,3 +152,18 @@ def find_root(root: str | None, wanted: Sequence[str], name: str, where_to_get: 
     archives = sorted(path.name for path in base.glob(f"{folder}*.tar*")) if folder else []
     hint = f"unpack {archives[0]} there" if archives else f"get the set from {where_to_get}"
     raise DataError(f"{name}: found no {', '.join(wanted)} in {base}; {hint}")
+
+
+class Opaque:
+    """Data that a user's own code reads; what the code is decides whether a result is stale.
+
+    Args:
+        options: Those of the data set, of which there are none.
+    """
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    def check(self) -> str:
+        """Returns a constant: nothing is known of the data without running the code."""
+        return "own"

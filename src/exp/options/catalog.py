@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from exp.options import plugins, study
+from exp.options.adopted import LightningOptions, parts_beside
 from exp.options.config import SECTIONS as SECTIONS
 from exp.options.config import Config
 from exp.options.errors import ConfigError, nearest
@@ -46,6 +47,9 @@ def _declared() -> dict[str, dict[str, type[Part]]]:
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Part) and "name" in vars(value):
                 _declare(value, groups)
+                if issubclass(value, LightningOptions):
+                    for part in parts_beside(value):
+                        _declare(part, groups)
     for path in plugins.files_of_tasks():
         for part in study.read(path).parts:
             _declare(part, groups)

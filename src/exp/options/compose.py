@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exp import __file__ as package_file
+from exp.options.adopted import LightningOptions
 from exp.options.catalog import GROUPS, SECTIONS, add_file, revision
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import fields
@@ -74,9 +75,13 @@ def _register(_revision: int) -> None:
             store.store(group=f"schema/{group}", name=name, node=node, **again)
             if not any((folder / group / f"{name}.yaml").exists() for folder in conf_dirs()):
                 store.store(group=group, name=name, node=node, **again)
-    for name, declared in STUDIES.items():
+    recipes = {name: declared.recipe for name, declared in STUDIES.items()}
+    recipes |= {name: {} for name, schema in GROUPS["task"].items() if issubclass(schema, LightningOptions)}
+    for name, numbers in recipes.items():
+        if any((folder / "recipe" / name / "quick.yaml").exists() for folder in conf_dirs()):
+            continue
         choices = [{"/model": name}, {"/att": "none"}, {"/data": name}, "_self_"]
-        recipe = {"defaults": choices, **declared.recipe}
+        recipe = {"defaults": choices, **numbers}
         store.store(group=f"recipe/{name}", name="quick", package="_global_", node=recipe, **again)
 
 

@@ -50,8 +50,10 @@ class Console:
             # JSON has no nan: what could not be measured comes back as None.
             scores = "  ".join(f"{name} {math.nan if value is None else value:.4g}" for name, value in headline.items())
             label = " (epoch chosen on the test part)" if task.select == "test" else ""
+            label += " (of the validation part; the module tests nothing)" if "tested_on" in result else ""
             print(f"test{label}  {scores}")
-            print(f"{result['params']:,} parameters, {result['macs']:,} MACs, {result['train_seconds']:.1f} s training")
+            macs = f"{result['macs']:,} MACs, " if "macs" in result else ""
+            print(f"{result['params']:,} parameters, {macs}{result['train_seconds']:.1f} s training")
             print(f"results in {self._path()} ({disk(self.cell.path)} on disk)")
             best = self.cell.path / "best.ckpt"
             if best.exists():

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 
+from exp.callbacks.adopted import Books
 from exp.callbacks.checkpoint import Interrupted as Interrupted
 from exp.callbacks.checkpoint import Keeper, LockLost
 from exp.callbacks.early_stopping import EarlyStopping
@@ -21,10 +22,12 @@ from exp.callbacks.gradient_norms import GradientNorms
 from exp.callbacks.recorder import Recorder, Report
 from exp.cells.metrics_file import MetricsFile, read_metrics
 from exp.layers.sync_norm import synchronised
+from exp.options.adopted import LightningOptions
 from exp.options.config import Config
 from exp.options.errors import ConfigError
 from exp.options.sections import Trainer
 from exp.run.ddp import ALONE, Rank, Ranks
+from exp.tasks.adopted import Adopted
 from exp.tasks.base import Loader, Task
 from exp.tasks.build import build_task, cost
 from exp.tasks.checkpoint import load_weights, weights_sha256
@@ -71,34 +74,41 @@ def run(
     metrics = MetricsFile(folder / "metrics.jsonl")
     recorder = Recorder(metrics, log_every=config.trainer.log_every, report=report)
     extras = _extras(config, metrics)
+    if isinstance(task, Adopted):
+        extras.insert(0, Books(task))
     trainer = _trainer(config, folder, rank, device, [*extras, recorder, *views, keeper])
 
     def loader(split: str) -> Loader | None:
         return task.loader(split, device=device, rank=rank.rank, world_size=rank.world_size)
 
+    given = _loaders(task, loader, rank)
     if config.trainer.max_epochs:
-        _fit(trainer, task, loader, folder)
+        last = folder / "last.ckpt"
+        trainer.fit(task.lightning, **given["fit"], ckpt_path=str(last) if last.exists() else None)
         _same_world(trainer, rank)
-    result = _tested(trainer, task, keeper, loader("test"))
+    result = _tested(trainer, task, keeper, given["test"])
     if not trainer.is_global_zero:
         return result
     if not held():
         raise LockLost("another process has taken this cell over; its result counts")
     metrics.write(split="test", epoch=trainer.current_epoch, step=trainer.global_step, **task.latest["test"])
     for extra in extras:
-        if isinstance(extra, GateRecord):
+        if isinstance(extra, GateRecord) and isinstance(task, Task):
             result |= extra.result
             record_maps(task, folder)
     return result | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
 
 
-def _tested(trainer: pl.Trainer, task: Task, keeper: Keeper, loader: Loader | None) -> dict[str, Any]:
+def _tested(trainer: pl.Trainer, task: Task | Adopted, keeper: Keeper, given: dict[str, Any]) -> dict[str, Any]:
     """Tests the weights of the best epoch and returns what the run measured."""
     final = weights_sha256(task.model)
     if keeper.best is not None and not task.config.trainer.fast_dev_run:
         load_weights(task, str(keeper.folder / "best.ckpt"))
     tested = time.monotonic()
-    trainer.test(task, dataloaders=loader, verbose=False)
+    if isinstance(task, Adopted) and not task.has_test():
+        trainer.validate(task.lightning, **given, verbose=False)
+    else:
+        trainer.test(task.lightning, **given, verbose=False)
     device = task.device
     return {
         "test": task.latest["test"],
@@ -113,7 +123,7 @@ def _tested(trainer: pl.Trainer, task: Task, keeper: Keeper, loader: Loader | No
     }
 
 
-def _prepared(config: Config, device: torch.device, rank: Rank) -> Task:
+def _prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted:
     """Returns the task with its starting weights, in the memory format and on the ranks it will be trained with."""
     task = build_task(config)
     if config.trainer.channels_last:
@@ -122,24 +132,27 @@ def _prepared(config: Config, device: torch.device, rank: Rank) -> Task:
         load_weights(task, config.ckpt)
     elif getattr(config.model, "init", "own") == "timm":
         load_timm(task.model, config.model.timm)
-    if rank.world_size > 1 and config.trainer.sync_batchnorm:
+    if rank.world_size > 1 and config.trainer.sync_batchnorm and isinstance(task, Task):
         task.model = synchronised(task.model, device)
     if config.trainer.compile:
         task.model.compile(dynamic=False)
     return task
 
 
-def _fit(trainer: pl.Trainer, task: Task, loader: Callable[[str], Loader | None], folder: Path) -> None:
-    task.train_loader = loader("train")
-    assert task.train_loader is not None
-    task.steps_per_epoch = _steps(len(task.train_loader), task.config.trainer)
-    last = folder / "last.ckpt"
-    trainer.fit(
-        task,
-        train_dataloaders=task.train_loader,
-        val_dataloaders=loader(task.eval_split),
-        ckpt_path=str(last) if last.exists() else None,
-    )
+def _loaders(task: Task | Adopted, loader: Callable[[str], Loader | None], rank: Rank) -> dict[str, dict[str, Any]]:
+    """Returns what the trainer's ``fit`` and ``test`` are given of the data."""
+    config = task.config
+    if isinstance(task, Adopted):
+        if rank.rank == 0:
+            task.note = lambda text: print(text, flush=True)
+        given = task.place_loaders(seed=config.seed, rank=rank.rank, world_size=rank.world_size)
+        return {"fit": given, "test": given}
+    if config.trainer.max_epochs:
+        task.train_loader = loader("train")
+        assert task.train_loader is not None
+        task.steps_per_epoch = _steps(len(task.train_loader), config.trainer)
+    fit = {"train_dataloaders": task.train_loader, "val_dataloaders": loader(task.eval_split)}
+    return {"fit": fit, "test": {"dataloaders": loader("test")}}
 
 
 def _extras(config: Config, metrics: MetricsFile) -> list[pl.Callback]:
@@ -157,7 +170,7 @@ def _extras(config: Config, metrics: MetricsFile) -> list[pl.Callback]:
     return extras
 
 
-def total_samples(task: Task) -> int:
+def total_samples(task: Task | Adopted) -> int:
     """Returns the number of samples trained on over all ranks."""
     seen = torch.tensor(task.samples_seen, dtype=torch.int64, device=task.device)
     if torch.distributed.is_initialized():
@@ -183,7 +196,8 @@ def _trainer(
     options = config.trainer
     strategy: Strategy | str = SingleDeviceStrategy(device)
     if rank.world_size > 1:
-        strategy = DDPStrategy(gradient_as_bucket_view=True)
+        own = isinstance(config.task, LightningOptions)  # whose steps may leave parameters out, as a GAN's do
+        strategy = DDPStrategy(gradient_as_bucket_view=True, find_unused_parameters=own)
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=rank.per_node,

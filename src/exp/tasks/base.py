@@ -46,6 +46,39 @@ def stable_seed(*parts: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
 
 
+class Trained(Protocol):
+    """What callbacks need of what is trained: a task written for exp, or the books of an unchanged LightningModule."""
+
+    config: Config
+    latest: dict[str, dict[str, float]]
+    samples_seen: int
+    resumable: bool
+    """Whether training can go on in the middle of an epoch."""
+
+    @property
+    def train_loader(self) -> Any:
+        """Has ``set_position``."""
+        ...
+
+    @property
+    def eval_split(self) -> str:
+        """The part on which the best epoch is chosen."""
+        ...
+
+    def take_train_loss(self) -> Tensor:
+        """(2,) sum of losses and number of samples since the last call, on this rank."""
+        ...
+
+    def take_train_scores(self) -> dict[str, float]:
+        """Further scores of the epoch's training batches."""
+        ...
+
+
+def trained(module: pl.LightningModule) -> Trained:
+    """Returns the task that a module is, or the books that it was adopted with."""
+    return module if isinstance(module, Task) else module.__dict__["_exp"]
+
+
 class Task(pl.LightningModule, abc.ABC):
     """A model with its loss and scores.
 
@@ -58,6 +91,7 @@ class Task(pl.LightningModule, abc.ABC):
 
     model: nn.Module
     config: Config
+    resumable = True
 
     def __init__(self, config: Config, source: Any) -> None:
         super().__init__()
@@ -69,6 +103,11 @@ class Task(pl.LightningModule, abc.ABC):
         self.latest: dict[str, dict[str, float]] = {}
         self._loss_sum = torch.zeros(2, dtype=torch.float64)
         self._scores: Scores | None = None
+
+    @property
+    def lightning(self) -> pl.LightningModule:
+        """What the trainer is given."""
+        return self
 
     @abc.abstractmethod
     def example_shapes(self) -> tuple[tuple[int, ...], ...]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from exp.options.config import Config
 from exp.options.parts import BlockOptions, NoAttention
+from exp.tasks.adopted import Adopted
 from exp.tasks.base import Task, stable_seed
 from exp.tasks.count import count
 
@@ -46,7 +47,7 @@ def backbone(config: Config, *, in_channels: int, num_classes: int, image_size: 
     )
 
 
-def build_task(config: Config) -> Task:
+def build_task(config: Config) -> Task | Adopted:
     """Returns the cell's task with the reader of its data set and its network, whose weights follow from the seed.
 
     Raises:
@@ -61,10 +62,14 @@ def cost(config: Config) -> dict[str, Any]:
     """Returns what a cell's network costs for one sample, without data or memory.
 
     ``params`` is the number of parameters, ``macs`` that of multiply-accumulates, ``gflops_published`` the figure by
-    the convention of papers (see ``exp.tasks.count``); further costs of the task follow.
+    the convention of papers (see ``exp.tasks.count``); further costs of the task follow. Of an unchanged LightningModule
+    without ``example_input_array`` the parameters alone are known.
     """
     with torch.device("meta") if config.task.counted_on_meta else nullcontext():
         task = build_task(config)
-    counts = count(task.model, *task.example_shapes())
+    example = task.example_shapes()
+    if not example:
+        return {"params": sum(parameter.numel() for parameter in task.model.parameters())}
+    counts = count(task.model, *example)
     known = {"params": counts.params, "macs": counts.macs, "gflops_published": round(counts.gflops_published, 4)}
     return known | task.extra_costs()

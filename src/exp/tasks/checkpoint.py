@@ -9,11 +9,12 @@ from torch import nn
 from exp.cells.cell import read_json
 from exp.options.catalog import restored
 from exp.options.errors import ConfigError
+from exp.tasks.adopted import Adopted
 from exp.tasks.base import Task
 from exp.tasks.build import build_task
 
 
-def load_weights(task: Task, path: str) -> None:
+def load_weights(task: Task | Adopted, path: str) -> None:
     """Loads the weights of a checkpoint that this project wrote.
 
     Raises:
@@ -62,5 +63,7 @@ def load_task(ckpt: str | None, name: str) -> Task:
     if written_by != name:
         raise ConfigError(f"ckpt={ckpt}: a checkpoint of task={written_by}, not of task={name}")
     task = build_task(restored(plain))
+    if not isinstance(task, Task):
+        raise ConfigError(f"task={name}: is a LightningModule of yours; load it with exp.Cell.at(...).load()")
     load_weights(task, str(path))
     return task.eval()
