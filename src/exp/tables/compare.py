@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from exp.tables.claims import Checked, Settled, Verdicts, check, fails
 from exp.tables.hypotheses import (
     CONTRADICTED,
-    ROWS,
     SAME,
     SUPPORTED,
     Evidence,
@@ -15,6 +14,7 @@ from exp.tables.hypotheses import (
     Look,
     hypotheses,
     judge,
+    of_row,
 )
 from exp.tables.measure import measured, reported
 from exp.tables.plan import PlannedRow, TablePlan
@@ -154,7 +154,7 @@ def compare(plan: TablePlan) -> Comparison:
     settled, evidence = _settle(plan, table, entries)
     ended = {name: _ended(row) for name, row in rows.items()}
     for (name, column_name), entry in entries.items():
-        _against_reference(entry, entries.get((table.reference, column_name)), table, settled, evidence)
+        _against_reference(entry, entries.get((table.reference_of(name), column_name)), table, settled, evidence)
         entry.published = table.number(name, column_name)
         if entry.published is not None and entry.published.value is None:
             entry.outcome = _outcome(name, entry.column, table, values, ended, settled)
@@ -225,7 +225,7 @@ def _against_reference(
 ) -> None:
     """Fills in the paired difference to the reference row, with what the table's correction leaves of it."""
     name, column = entry.row.row.name, entry.column
-    if name == table.reference:
+    if name == table.reference_of(name):
         entry.verdict = "reference" if entry.n else "missing"
         return
     shared = [seed for seed in entry.values if base and seed in base.values]
@@ -237,7 +237,7 @@ def _against_reference(
         return
     if not entry.n:
         return
-    hypothesis = Hypothesis(ROWS, name, column, ((name, table.reference),), tolerance=entry.tolerance)
+    hypothesis = of_row(name, column, table)
     became, seen = settled.get(hypothesis, Settled()), evidence.get(hypothesis)
     entry.p, entry.look = became.p, became.look
     entry.verdict = _verdict(became, seen, entry.difference)

@@ -155,12 +155,7 @@ def hypotheses(table: Table, rows: Iterable[str]) -> list[Hypothesis]:
     """
     rows = list(rows)
     noisy = [column for column in table.columns.values() if not column.exact]
-    found = [
-        Hypothesis(ROWS, name, column, ((name, table.reference),), tolerance=table.tolerance_of(column))
-        for column in noisy
-        for name in rows
-        if name != table.reference and table.reference in rows
-    ]
+    found = [of_row(name, column, table) for column in noisy for name in rows if _compared(name, table, rows)]
     for claim in table.claims:
         if claim.rows <= set(rows):
             of_claim = (of(claim, table.columns[name], table) for name in claim.columns)
@@ -170,6 +165,16 @@ def hypotheses(table: Table, rows: Iterable[str]) -> list[Hypothesis]:
             failure = failing(number.row, table.columns[number.column], table)
             found += [failure] if failure is not None else []
     return list(dict.fromkeys(found))
+
+
+def _compared(row: str, table: Table, rows: Sequence[str]) -> bool:
+    return row != table.reference_of(row) and table.reference_of(row) in rows
+
+
+def of_row(row: str, column: Column, table: Table) -> Hypothesis:
+    """Returns that a row is better than the one it is compared with."""
+    pairs = ((row, table.reference_of(row)),)
+    return Hypothesis(ROWS, row, column, pairs, tolerance=table.tolerance_of(column))
 
 
 def of(claim: Claim, column: Column, table: Table) -> Hypothesis | None:

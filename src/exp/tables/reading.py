@@ -117,10 +117,13 @@ class _Reader:
             return rows
         for name, options in given.items():
             options = dict(options or {})
-            note = str(options.pop("note", None) or "")
-            rows[str(name)] = Row(str(name), self._chosen(options, choices), note)
+            note, against = (str(options.pop(key, None) or "") for key in ("note", "against"))
+            rows[str(name)] = Row(str(name), self._chosen(options, choices), note, against)
         if not rows:
             self._fail("rows: there is none")
+        for name, row in rows.items():
+            if row.against:
+                self._known(row.against, rows, f"rows.{name}.against")
         return rows
 
     def _chosen(self, options: dict[str, Any], choices: dict[str, Choice]) -> dict[str, Any]:

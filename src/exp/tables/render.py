@@ -238,7 +238,7 @@ def _record(comparison: Comparison, row: str, column: str, entry: Entry) -> dict
         "mean": entry.mean,
         "sd": entry.sd,
         "mean_interval": list(entry.mean_interval) if entry.mean_interval else None,
-        "reference": comparison.plan.table.reference,
+        "reference": comparison.plan.table.reference_of(row),
         "difference": test.mean if test else None,
         "pairs": test.n if test else None,
         "interval": list(test.interval) if test and test.interval else None,

@@ -107,11 +107,13 @@ class Row:
         name: Its name.
         overrides: Option to value; a value may say ``best of table NAME`` or hold ``{choice}``.
         note: Said beside the row.
+        against: The row that it is compared with, where that is not the table's reference.
     """
 
     name: str
     overrides: dict[str, Any]
     note: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,10 @@ class Table:
     def number(self, row: str, column: str) -> Number | None:
         """What was published for a row and column."""
         return next((one for one in self.published if (one.row, one.column) == (row, column)), None)
+
+    def reference_of(self, row: str) -> str:
+        """The row that a row is compared with."""
+        return self.rows[row].against or self.reference
 
     def cited(self, row: str) -> list[Citation]:
         """The sources whose numbers stand beside a row; those of the other rows where it has none of its own."""

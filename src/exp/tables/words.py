@@ -310,11 +310,22 @@ def schedule(comparison: Comparison) -> list[str]:
     ]
 
 
+def _others(plan: TablePlan) -> list[str]:
+    """Rows that are compared with another row than the table's reference."""
+    by_row: dict[str, list[str]] = {}
+    for row in plan.rows:
+        if row.row.against:
+            by_row.setdefault(row.row.against, []).append(row.row.name)
+    return [
+        f"compared with {against}, not {plan.table.reference}: {', '.join(names)}" for against, names in by_row.items()
+    ]
+
+
 def remarks(comparison: Comparison) -> list[str]:
     """What a reader has to know before the numbers: rows kept, choices made, what cannot run or has changed."""
     plan = comparison.plan
     found = [*plan.notes, *row_labels(plan), *_alike(plan), *problems(plan), *comparison.warnings]
-    found += [*families(comparison), *schedule(comparison)]
+    found += [*_others(plan), *families(comparison), *schedule(comparison)]
     changed = sorted({what for one in plan.cells for what in one.changed})
     if changed:
         listed = ", ".join(changed[:6]) + (" ..." if len(changed) > 6 else "")

@@ -1,5 +1,6 @@
 """Gait recognition by the CASIA-B protocol (notebook 000_5904b90314bc883c.txt)."""
 
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -192,7 +193,8 @@ class Gait(Task):
     def extra_costs(self) -> dict[str, float]:
         """Returns what the LSTM keeps for its backward pass on one device, and the chunks in which it runs.
 
-        They are ``lstm_gib``, in GiB, and ``lstm_chunks``; a net without an LSTM has neither.
+        They are ``lstm_gib``, in GiB, and ``lstm_chunks``, and ``lstm_gib_128``, what a batch of 128 walks would keep,
+        the source's example; a net without an LSTM has none of them.
         """
         lstm = self._lstm
         if lstm is None:
@@ -201,7 +203,11 @@ class Gait(Task):
         walks = -(-data.batch_subjects * data.batch_clips // (trainer.devices * trainer.accumulate))
         each = 4 if trainer.precision == "32-true" else 2
         gib = lstm.estimate(walks, data.frames, each=each) / 2**30
-        return {"lstm_gib": round(gib, 4), "lstm_chunks": lstm.chunks(walks, data.frames, each=each)}
+        return {
+            "lstm_gib": round(gib, 4),
+            "lstm_chunks": lstm.chunks(walks, data.frames, each=each),
+            "lstm_gib_128": round(lstm.estimate(128, data.frames, each=each) / 2**30, 4),
+        }
 
     def loss(self, batch: ClipBatch) -> tuple[Tensor, int]:
         """Returns the triplet loss over the micro-batch of all ranks plus the cross-entropy, and this rank's clips."""
@@ -246,14 +252,14 @@ class Gait(Task):
         super().on_test_epoch_end()
 
     def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
-        """Writes pictures and features.npz where asked for, and returns the embedding's shape."""
+        """Writes pictures and features.npz where asked for; returns the embedding's shape and the memory's peak."""
         assert self._tested is not None
         features, clips = self._tested.features, self._tested.clips
         if self.config.task.save_features:
             np.savez(folder / "features.npz", features=features, ids=clips.ids, types=clips.types, views=clips.views)
         if self.config.task.pictures:
             self._draw(folder, features, clips)
-        return {"embedding": list(features.shape[1:])}
+        return {"embedding": list(features.shape[1:]), "peak_gib": round(_peak_bytes(self.device) / 2**30, 4)}
 
     def _draw(self, folder: Path, features: np.ndarray, clips: Clips) -> None:
         """Writes silhouettes.png, views.png and search.png."""
@@ -279,6 +285,14 @@ class Gait(Task):
             for row in nearest
         ]
         pictures.draw_search(folder / "search.png", (_named(clips, probe), pictures.strip(clips.read(probe))), found)
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """Returns the most memory taken so far: of tensors on a GPU, of the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _named(clips: Clips, row: int) -> str:
