@@ -17,8 +17,10 @@ from exp.callbacks.checkpoint import Keeper, LockLost
 from exp.callbacks.early_stopping import EarlyStopping
 from exp.callbacks.ema import WeightAverage
 from exp.callbacks.gate_record import GateRecord, record_maps
+from exp.callbacks.generations import resumable
 from exp.callbacks.gradient_norms import GradientNorms
 from exp.callbacks.recorder import Recorder, Report
+from exp.cells.cell import LAST
 from exp.cells.metrics_file import MetricsFile, read_metrics
 from exp.layers.sync_norm import synchronised
 from exp.options.config import Config
@@ -45,7 +47,7 @@ def run(
 
     Args:
         config: The cell's options.
-        folder: The cell's directory; a ``last.ckpt`` there is gone on from.
+        folder: The cell's directory; the newest good checkpoint there is gone on from.
         rank: Which process of how many this is.
         threads: CPU threads; 0 leaves torch's own number.
         held: Whether the cell's lock is still ours.
@@ -77,7 +79,7 @@ def run(
         return task.loader(split, device=device, rank=rank.rank, world_size=rank.world_size)
 
     if config.trainer.max_epochs:
-        _fit(trainer, task, loader, folder)
+        _fit(trainer, task, loader, keeper)
         _same_world(trainer, rank)
     result = _tested(trainer, task, keeper, loader("test"))
     if not trainer.is_global_zero:
@@ -129,16 +131,17 @@ def _prepared(config: Config, device: torch.device, rank: Rank) -> Task:
     return task
 
 
-def _fit(trainer: pl.Trainer, task: Task, loader: Callable[[str], Loader | None], folder: Path) -> None:
+def _fit(trainer: pl.Trainer, task: Task, loader: Callable[[str], Loader | None], keeper: Keeper) -> None:
     task.train_loader = loader("train")
     assert task.train_loader is not None
     task.steps_per_epoch = _steps(len(task.train_loader), task.config.trainer)
-    last = folder / "last.ckpt"
+    checkpoint = resumable(keeper.folder, tell=trainer.is_global_zero)
+    keeper.last_is_good = checkpoint is not None and checkpoint.name == LAST
     trainer.fit(
         task,
         train_dataloaders=task.train_loader,
         val_dataloaders=loader(task.eval_split),
-        ckpt_path=str(last) if last.exists() else None,
+        ckpt_path=None if checkpoint is None else str(checkpoint),
     )
 
 

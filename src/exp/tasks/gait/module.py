@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from exp.options.config import Config
-from exp.options.errors import DataError
 from exp.tasks.base import Diverged, Task
 from exp.tasks.build import attention
 from exp.tasks.gait import pictures
@@ -19,12 +18,13 @@ from exp.tasks.gait.data.casia_b import CasiaB
 from exp.tasks.gait.data.clip_batches import ClipBatch, PersonBatches, WalkBatches
 from exp.tasks.gait.data.clips import Clips
 from exp.tasks.gait.data.frame_sampler import FrameSampler
+from exp.tasks.gait.data.protocol import require_protocol
 from exp.tasks.gait.data.walkers import Walkers
 from exp.tasks.gait.losses.collapse import CollapseAlarm
 from exp.tasks.gait.losses.cosine import cosine_cross_entropy
 from exp.tasks.gait.losses.gather import gathered
 from exp.tasks.gait.losses.triplet import batch_all_triplet, part_distances
-from exp.tasks.gait.metrics import GALLERY, PROBES, distances, evaluate, part_major
+from exp.tasks.gait.metrics import PROBES, distances, evaluate, part_major
 from exp.tasks.gait.models.net import GaitOutput
 from exp.tasks.gait.models.temporal import FrameLSTM
 from exp.tasks.gait.options import BackboneOptions, ClipOptions, GaitOptions
@@ -153,7 +153,7 @@ class Gait(Task):
                 world_size=world_size,
                 accumulate=self.config.trainer.accumulate,
             )
-        _require_protocol(split, clips)
+        require_protocol(split, clips.types.tolist(), clips.views.tolist())
         frames = None if task.test_frames == "all" else task.test_frames
         return WalkBatches(
             clips,
@@ -298,18 +298,3 @@ def _peak_bytes(device: torch.device) -> int:
 def _named(clips: Clips, row: int) -> str:
     """Returns the name of a walk, such as ``001 nm-05 090``."""
     return f"{clips.ids[row]} {clips.types[row]} {clips.views[row]}"
-
-
-def _require_protocol(split: str, clips: Clips) -> None:
-    """Refuses a part that the protocol cannot score before anything is trained.
-
-    Raises:
-        DataError: There is no gallery, no probe, or only one angle.
-    """
-    known = set(clips.types.tolist())
-    probes = {kind for kinds in PROBES.values() for kind in kinds}
-    for what, kinds in (("gallery", set(GALLERY)), ("probe", probes)):
-        if not known & kinds:
-            raise DataError(f"{split}: no {what} walk among {len(clips)} clips; it needs {', '.join(sorted(kinds))}")
-    if len(set(clips.views.tolist())) < 2:
-        raise DataError(f"{split}: all walks are from one angle, and pairs of the same angle are left out")
