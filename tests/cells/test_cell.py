@@ -80,6 +80,73 @@ def test_a_moved_default_makes_a_cell_stale(cell: Cell) -> None:
     assert cell.stale(None) == ["att.pool"]
 
 
+def data_cell(root: Path, data: Path, fingerprint: str | None = None) -> Cell:
+    """The cell of a small run on a folder's data; done on them where their fingerprint is given."""
+    one = resolved(["data=imagefolder", f"data.root={data}", "width=4"])
+    cell = Cell.on(one, fingerprint, root) if fingerprint else Cell.of(one, root)
+    return cell
+
+
+def finish(cell: Cell, fingerprint: str) -> None:
+    cell.path.mkdir(parents=True)
+    cell.write_result({**cell.resolved.plain(), "data_fingerprint": fingerprint, "code": {}})
+
+
+def test_other_contents_in_another_folder_are_another_cell(tmp_path: Path) -> None:
+    first = data_cell(tmp_path, tmp_path / "a", "A" * 32)
+    assert first.key == data_cell(tmp_path, tmp_path / "a").key, "the first data leave the identity as it is"
+    finish(first, "A" * 32)
+    other = data_cell(tmp_path, tmp_path / "b", "B" * 32)
+    assert other.key != first.key
+    finish(other, "B" * 32)
+    assert data_cell(tmp_path, tmp_path / "b", "B" * 32).path == other.path
+    assert data_cell(tmp_path, tmp_path / "a", "A" * 32).path == first.path
+    assert other.stale("B" * 32) == []
+    assert Cell.at(other.path).resolved.key == other.key
+
+
+def test_the_same_contents_anywhere_are_the_same_cell(tmp_path: Path) -> None:
+    first = data_cell(tmp_path, tmp_path / "a", "A" * 32)
+    finish(first, "A" * 32)
+    assert data_cell(tmp_path, tmp_path / "moved", "A" * 32).path == first.path
+
+
+def test_other_contents_in_the_same_folder_make_the_cell_stale(tmp_path: Path) -> None:
+    first = data_cell(tmp_path, tmp_path / "a", "A" * 32)
+    finish(first, "A" * 32)
+    again = data_cell(tmp_path, tmp_path / "a", "B" * 32)
+    assert again.path == first.path
+    assert again.stale("B" * 32) == ["data"]
+
+
+def test_an_unfinished_cell_belongs_to_its_data(tmp_path: Path) -> None:
+    first = data_cell(tmp_path, tmp_path / "a", "A" * 32)
+    first.path.mkdir(parents=True)
+    first.write_config()
+    first.write_status("waiting", data="A" * 32)
+    assert data_cell(tmp_path, tmp_path / "b", "B" * 32).path != first.path
+    assert data_cell(tmp_path, tmp_path / "a", "B" * 32).path == first.path
+
+
+def test_a_fingerprint_of_an_earlier_version_is_compared_with_none_of_todays(tmp_path: Path) -> None:
+    first = data_cell(tmp_path, tmp_path / "a")
+    finish(first, "0" * 16)
+    assert data_cell(tmp_path, tmp_path / "a", "A" * 32).stale("A" * 32) == []
+    assert data_cell(tmp_path, tmp_path / "b", "A" * 32).path != first.path, "which data they were is not known"
+
+
+@pytest.mark.parametrize("data", ["culane", "tusimple"])
+def test_a_size_that_was_a_default_once_makes_a_cell_stale(data: str, tmp_path: Path) -> None:
+    one = resolved(["task=lane", f"data={data}", "recipe=quick"])
+    cell = Cell.of(one, tmp_path)
+    assert "input_height" not in one.identity["data"]
+    plain = one.plain()
+    plain["config"]["data"] |= {"input_height": 128, "input_width": 320}
+    cell.path.mkdir(parents=True)
+    cell.write_result({**plain, "code": {}})
+    assert Cell.of(one, tmp_path).stale(None) == ["data.input_height", "data.input_width"]
+
+
 def test_provenance_tells_where_a_result_comes_from() -> None:
     said = provenance("python -m exp")
     assert said["command"] == "python -m exp"

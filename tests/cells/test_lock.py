@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -152,3 +153,47 @@ def test_many_processes_one_holder(path: Path) -> None:
     ]
     said = [racer.communicate()[0].strip() for racer in racers]
     assert sorted(said) == ["held"] + ["locked"] * 9
+
+
+def test_many_processes_one_holder_without_hard_links(path: Path) -> None:
+    """The same race on a file system that has no hard links, for a lock that is free."""
+    code = (
+        "import errno, os, sys, time, pathlib\n"
+        "def link(source, target):\n    raise OSError(errno.EPERM, 'Operation not permitted')\n"
+        "os.link = link\n"
+        "from exp.cells.lock import Lock, Locked\n"
+        "lock = Lock(pathlib.Path(sys.argv[1]))\n"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
+        "try:\n    lock.acquire(); print('held', flush=True); time.sleep(5); lock.release()\n"
+        "except Locked:\n    print('locked')\n"
+    )
+    begin = str(time.time() + 3)
+    racers = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), begin], stdout=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    said = [racer.communicate()[0].strip() for racer in racers]
+    assert "held" in said
+    assert not path.exists()
+    assert list(path.parent.glob("lock.*")) == []
+
+
+def test_without_hard_links_the_lock_works_alike(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(source: object, target: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    mine = Lock(path)
+    mine.acquire()
+    with pytest.raises(Locked, match=f"process {os.getpid()}"):
+        Lock(path).acquire()
+    Lock(path)._remove_stale({"token": "the one judged dead"})
+    assert mine.held()
+    mine.release()
+    path.write_text("")  # its owner was killed before it had written a word
+    past = time.time() - 100
+    os.utime(path, (past, past))
+    mine = Lock(path)
+    mine.acquire()
+    assert mine.held()
+    mine.release()

@@ -169,7 +169,7 @@ def test_other_data_are_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(Keeper, "on_train_batch_end", _method(StopAt(1, 1)))
         assert run_cell(one, command="test") == "waiting"
         monkeypatch.undo()
-        monkeypatch.setattr(Digits, "check", lambda self: "other")
+        monkeypatch.setattr(Digits, "check", lambda self: "0" * 16)
         assert run_cell(one, command="test") == "failed"
         assert "the data changed" in Cell.of(one).status()["error"]
         assert run_cell(one, command="test", anew=True) == "done"

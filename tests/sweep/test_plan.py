@@ -38,6 +38,24 @@ def test_missing_data_stop_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         plan([["data=cifar100", f"data.root={tmp_path}"]], composed)
 
 
+def test_a_sweep_over_two_folders_has_a_cell_for_each_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
+) -> None:
+    monkeypatch.setenv("EXP_CACHE", str(tmp_path / "cache"))
+    for root, one, other in (("a", b"1", b"2"), ("b", b"2", b"1"), ("a-again", b"1", b"2")):
+        for part in ("train", "val"):
+            for name, content in (("cat", one), ("dog", other)):
+                for number in range(10):
+                    path = tmp_path / root / part / name / f"{number}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+    grid = [["data=imagefolder", f"data.root={tmp_path / root}", here] for root in ("a", "b", "a-again")]
+    cells = plan(grid, composed).cells
+    assert [Path(one.resolved.config.data.plain()["root"]).name for one in cells] == ["a", "b"]
+    assert len({one.cell.path for one in cells}) == 2
+    assert cells[0].resolved.key == plan(grid[:1], composed).cells[0].resolved.key
+
+
 def test_the_overlay_equals_composing() -> None:
     overlay = Overlay(composed)
     for overrides in (

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -7,8 +8,11 @@ import pytest
 
 from exp.options.catalog import ConfigError
 from exp.options.compose import Composition
+from exp.tables import plan as plan_module
 from exp.tables.choices import keep, variants
+from exp.tables.labels import Label
 from exp.tables.plan import Planner
+from exp.tables.reading import load
 from tests.tables.cells import QUICK, compared, fail, fill, finish
 
 
@@ -155,7 +159,7 @@ def test_a_task_that_is_not_installed_is_listed_with_the_reason(tmp_path: Path) 
         def __call__(self, overrides: list[str]) -> dict[str, Any]:
             raise ConfigError("task=gait: no such choice; there are attention")
 
-    planned = module.Planner(tmp_path, compose=Missing()).plan("gait")
+    planned = module.Planner(tmp_path, compose=Missing(name="elsewhere")).plan("gait")
     assert planned.problem.startswith("task=gait: no such choice")
     assert [row.cells for row in planned.rows] == [[]] * 6
 
@@ -169,10 +173,57 @@ def test_labels(tmp_path: Path) -> None:
     shorter = Planner(tmp_path).plan("modules", ["seed=0", "trainer.max_epochs=5"]).rows[1].label
     assert (shorter.text, shorter.comparable) == ("5 epochs in place of 50", False)
     faster = Planner(tmp_path).plan("modules", ["seed=0", "trainer=gpu", "trainer.accelerator=cpu"]).rows[1].label
-    assert faster.comparable
+    assert not faster.comparable, "nothing shows by how much bf16 matters"
     assert "trainer.precision=bf16-mixed" in faster.text
     other = Planner(tmp_path).plan("modules", ["seed=0", "lr=0.5"]).rows[1].label
     assert (other.text, other.comparable) == ("optim.lr=0.5", False)
+
+
+def label_of(root: Path, table: str, *overrides: str, row: int = 0) -> Label:
+    return Planner(root).plan(table, [*overrides, "seed=0"]).rows[row].label
+
+
+def test_what_may_differ_says_by_how_much_it_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = {"trainer.precision": "shown to matter by 0.1 points at most, 5 seeds"}
+    table = dataclasses.replace(load("modules"), may_differ=allowed)
+    monkeypatch.setattr(plan_module, "load", lambda name: table)
+    label = label_of(tmp_path, "modules", "trainer.precision=bf16-mixed")
+    assert label.comparable
+    assert label.text == "trainer.precision=bf16-mixed (shown to matter by 0.1 points at most, 5 seeds)"
+    assert not label_of(tmp_path, "modules", "trainer.precision=bf16-mixed", "lr=0.5").comparable
+
+
+def test_a_checkpoint_is_not_the_sources_start(tmp_path: Path) -> None:
+    weights = tmp_path / "best.ckpt"
+    weights.write_bytes(b"weights")
+    label = label_of(tmp_path, "modules", f"ckpt={weights}")
+    assert (label.text, label.comparable) == (f"starts from ckpt={weights}", False)
+
+
+@pytest.mark.parametrize(
+    ("table", "overrides", "text"),
+    [
+        ("lane_criteria", [], "surrogate data, roads in place of culane; the source had features of a trained and"),
+        ("gait_order", [], "surrogate data, walkers"),
+        ("gait_why", [], "surrogate data, walkers"),
+        ("where", [], "surrogate data, where; resnet18 narrowed to width=16"),
+        ("gait", QUICK, "recipe=quick; surrogate data, walkers in place of casia_b"),
+        ("lane", ["data=culane"], "30 epochs in place of 100; the source had"),
+    ],
+)
+def test_surrogates_and_other_sources_are_told_in_every_table(
+    tmp_path: Path, table: str, overrides: list[str], text: str
+) -> None:
+    label = label_of(tmp_path, table, *overrides)
+    assert label.text.startswith(text)
+    assert not label.comparable or not load(table).published
+
+
+def test_the_published_rows_own_backbone_counts(tmp_path: Path) -> None:
+    """Another backbone than the published row's: no delta, whatever else is alike."""
+    labels = [label_of(tmp_path, "lane", "data=culane", "model.backbone=resnet50", row=row).text for row in (0, 1)]
+    assert "model.backbone=resnet50" in labels[0]
+    assert "model.backbone=resnet50" in labels[1]
 
 
 def test_what_was_composed_is_kept_and_forgotten_when_the_schema_changes(tmp_path: Path) -> None:

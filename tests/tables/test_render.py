@@ -58,7 +58,9 @@ def test_terminal_says_what_it_is_and_never_drops_a_row(comparison: Comparison) 
     for word in ("none", "triplet", "tripletlka", "not as published: recipe=quick; surrogate data", "64.6", "1 failed"):
         assert word in text
     line = next(line for line in text.splitlines() if line.startswith("tripletca"))
-    assert re.search(r"tripletca\s+5/5\s+97.90 ± 0.16 \(5\)\s+\+0.92\s+\[.*\]\s+0.0\d+\s+better\s+65.71", line)
+    assert re.search(
+        r"tripletca\s+5/5\s+97.90 ± 0.16 \(5\)\s+\+0.92\s+\[.*\]\s+\+3.2 sd\s+0.0\d+\s+better\s+65.71", line
+    )
 
 
 def test_markdown_is_a_table_a_metric(comparison: Comparison) -> None:

@@ -11,8 +11,20 @@ from exp.tables.reading import load, names
 from exp.tables.spec import Table, spelt
 
 SOURCES = os.environ.get("EXP_TEST_SOURCES")
-WANTED = ["modules", "activation", "gate", "pool", "kernel", "reduction", "fusion", "ca_axes", "demo", "step2", "gait"]
-WANTED += ["gait_layouts", "gait_order", "lane", "lane_criteria", "fer"]
+WANTED = [
+    "modules",
+    "activation",
+    "gate",
+    "pool",
+    "kernel",
+    "reduction",
+    "fusion",
+    "ca_axes",
+    "epochs",
+    "demo",
+    "step2",
+]
+WANTED += ["gait", "gait_layouts", "gait_order", "lane", "lane_criteria", "lane_switches", "fer"]
 
 
 def plain(text: str) -> str:
@@ -53,19 +65,44 @@ def test_every_number_stands_in_its_quote(name: str) -> None:
             assert value in there, (name, value, quote)
 
 
-@pytest.mark.skipif(SOURCES is None, reason="EXP_TEST_SOURCES names no folder with the source documents")
+EXCERPTS = Path(__file__).parent / "excerpts"
+"""The quoted lines of each document, and of the pages through which others are known second hand."""
+
+
+def document(table: Table, source: str) -> str:
+    """The file in which a source's quotes are looked for: itself, or the page through which it is known."""
+    return table.sources[source].via or table.sources[source].file
+
+
 @pytest.mark.parametrize("name", names())
 def test_every_quote_stands_in_its_source(name: str) -> None:
-    """In the document itself where it is there, else in a transcript beside it (.md)."""
+    """In the committed excerpts, which are the quoted lines alone."""
     table = load(name)
-    folder = Path(str(SOURCES))
-    texts = {path.name: plain(path.read_text()) for path in folder.rglob("*") if path.suffix in (".txt", ".md")}
     for source, quote, _ in quotes(table):
-        document = table.sources[source].file
-        where = [texts[document]] if document in texts else [t for file, t in texts.items() if file.endswith(".md")]
-        assert where, f"neither {document} nor a transcript is in {folder}"
+        path = EXCERPTS / document(table, source)
+        assert path.is_file(), f"{path.name} is no excerpt; a source that is known second hand says through which page"
         for part in quote.split(" ... "):
-            assert any(plain(part).strip() in text for text in where), (name, document, part)
+            assert plain(part).strip() in plain(path.read_text()), (name, path.name, part)
+
+
+@pytest.mark.parametrize("name", names())
+def test_numbers_say_what_they_were_measured_on(name: str) -> None:
+    table = load(name)
+    for one in table.published:
+        assert "data" in table.on(one.row), (name, one.row, "measured_on names no data")
+
+
+@pytest.mark.skipif(SOURCES is None, reason="EXP_TEST_SOURCES names no folder with the source documents")
+@pytest.mark.parametrize("path", sorted(EXCERPTS.iterdir()), ids=lambda path: path.name)
+def test_excerpts_are_lines_of_the_documents(path: Path) -> None:
+    wholes = [one.read_text().splitlines() for one in Path(str(SOURCES)).rglob(path.name)]
+    assert wholes, f"{path.name} is not in {SOURCES}"
+    for line in path.read_text().splitlines():
+        assert any(line in whole for whole in wholes), line
+
+
+def test_excerpts_are_short() -> None:
+    assert all(len(path.read_text().splitlines()) <= 60 for path in EXCERPTS.iterdir())
 
 
 def test_unknown_table_names_the_nearest() -> None:

@@ -73,8 +73,20 @@ class TripletCAOptions(PlaneGateOptions):
 
     name = "tripletca"
     builds = "exp.blocks.triplet_ca:TripletCA"
-    reduction: int = option(16, at_least(1))
-    """Channel reduction inside the coordinate branch, whose bottleneck has 8 channels or more."""
+    reduction: int = option(16, at_least(1), axes=Includes("hw"))
+    """Channel reduction inside the coordinate branch, whose bottleneck has 8 channels or more, on plane hw."""
+    axes: str = option("hw", joined("hw", "cw", "ch"))
+    """Planes that the coordinate branch attends, joined by +: hw (the source's), cw, ch; the products are averaged."""
+    pools: str = option("avg", joined(*STATISTICS))
+    """Statistics along each axis of the coordinate branch, joined by +: avg (the source's), max, median, l1, l2."""
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        if self.gate == "softmax_branch" and "+" in self.axes:
+            return (
+                f"att.axes={self.axes}: gate=softmax_branch weighs the logits of one plane; give one, or another gate"
+            )
+        return super().conflict(config)
 
 
 class TripletLKAOptions(PlaneGateOptions):

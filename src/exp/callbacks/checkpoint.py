@@ -1,7 +1,8 @@
 """What a cell keeps while it trains, so that it goes on exactly where it was stopped.
 
-``last.ckpt`` is Lightning's checkpoint plus the place in the data; ``best.ckpt`` holds the weights of the best epoch.
-Saves happen between two optimizer steps or at the end of an epoch, never inside one.
+``last.ckpt`` is Lightning's checkpoint plus the place in the data, see ``exp.callbacks.generations``; ``best.ckpt``
+holds the weights of the best epoch. Saves happen between two optimizer steps or at the end of an epoch, never inside
+one.
 """
 
 import math
@@ -16,7 +17,9 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from exp.cells.files import replace_whole
+from exp.callbacks.generations import put_last
+from exp.cells.cell import LAST
+from exp.cells.files import replace_whole, sync
 from exp.options.errors import ConfigError
 from exp.tasks.base import trained
 
@@ -38,6 +41,9 @@ class Keeper(pl.Callback):
         monitor: Metric of the best epoch.
         mode: ``max`` or ``min``.
         held: Whether the cell's lock is still ours.
+
+    Attributes:
+        last_is_good: Whether the ``last.ckpt`` on disk can be gone on from.
     """
 
     def __init__(
@@ -49,11 +55,13 @@ class Keeper(pl.Callback):
         self.sign = 1 if mode == "max" else -1
         self.held = held
         self.best: dict[str, Any] | None = None
+        self.last_is_good = False
         self.seconds = 0.0
         self._started = self._saved = time.monotonic()
         self._stop = False
         self._soon = False
         self._handlers: dict[int, Any] = {}
+        self._names: tuple[list[str] | None] | None = None
 
     @property
     def train_seconds(self) -> float:
@@ -119,7 +127,7 @@ class Keeper(pl.Callback):
             return
         self.best = {"epoch": trainer.current_epoch, "value": value, "metrics": dict(metrics)}
         if trainer.is_global_zero:
-            kept = {"state_dict": pl_module.state_dict(), "best": self.best}
+            kept = {"state_dict": pl_module.state_dict(), "best": self.best, "classes": self._classes(pl_module)}
             with replace_whole(self.folder / "best.ckpt") as fresh:
                 torch.save(kept, fresh)
 
@@ -147,10 +155,12 @@ class Keeper(pl.Callback):
             raise LockLost("another process has taken this cell over; this one stops")
         self._position = {"epoch": epoch, "start": start}
         if trainer.is_global_zero:
-            with replace_whole(self.folder / "last.ckpt") as fresh:
-                trainer.save_checkpoint(fresh)
+            if (self.folder / "metrics.jsonl").exists():
+                sync(self.folder / "metrics.jsonl")  # what was measured up to here is not measured again
+            put_last(self.folder, trainer.save_checkpoint, keep=self.last_is_good)
+            self.last_is_good = True
         else:
-            trainer.save_checkpoint(self.folder / "last.ckpt")  # collects the ranks' states; rank 0 alone writes
+            trainer.save_checkpoint(self.folder / LAST)  # collects the ranks' states; rank 0 alone writes
         self._saved = time.monotonic()
         self._soon = False
 
@@ -168,6 +178,13 @@ class Keeper(pl.Callback):
             "samples_seen": int(seen),
             "seconds": self.train_seconds,
         }
+        checkpoint["classes"] = self._classes(pl_module)
+
+    def _classes(self, module: pl.LightningModule) -> list[str] | None:
+        """Returns the classes' names, so that predicting with a checkpoint needs no data; None where there are none."""
+        if self._names is None:
+            self._names = (getattr(getattr(module, "source", None), "class_names", None),)
+        return self._names[0]
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -6,6 +6,7 @@ all ``result.json``. A cell that has a result is done.
 """
 
 import functools
+import os
 import shutil
 import time
 from pathlib import Path
@@ -18,6 +19,17 @@ from exp.options.catalog import GROUPS, SECTIONS
 from exp.options.errors import ConfigError
 from exp.options.fields import distinctive
 from exp.options.resolve import Resolved
+
+LAST, FORMER = "last.ckpt", "former.ckpt"
+"""The checkpoint that a run goes on from, and the one before it, which is kept while the cell is unfinished."""
+
+ANEW = {
+    "none": (),
+    "done": ("done", "stale"),
+    "stale": ("stale",),
+    "failed": ("failed", "diverged"),
+}
+"""States in which ``sweep.force`` runs a cell from the start."""
 
 EXIT_CODES = {"done": 0, "failed": 1, "diverged": 1, "waiting": 130, "running": 1}
 """Exit code of a process that ran a cell, by the state it left the cell in."""
@@ -46,6 +58,31 @@ class Cell:
         folder = Path(root or resolved.config.cells.dir).absolute() / resolved.task
         known = sorted(folder.glob(f"*-{resolved.key}")) if folder.is_dir() else []
         return cls(known[0] if known else folder / f"{resolved.slug}-{resolved.key}", resolved)
+
+    @classmethod
+    def on(cls, resolved: Resolved, fingerprint: str | None, root: str | Path | None = None) -> "Cell":
+        """Returns the cell of these choices on these data.
+
+        It is the cell of the choices, wherever the data lie. Only where that cell belongs to another folder's data,
+        with other contents, is it a cell of its own, so that the one's result is never shown as the other's. Other
+        contents in the same folder are data that have changed: they make the cell stale.
+
+        Args:
+            resolved: The choices.
+            fingerprint: Of the data, None where they are not at hand.
+            root: Folder of all cells; the choices' own where not given.
+        """
+        cell = cls.of(resolved, root)
+        if fingerprint is None:
+            return cell
+        before, own = cell.fingerprint(), cls.of(resolved.on_data(fingerprint), root)
+        if before == fingerprint:
+            return cell
+        if own.path.is_dir():
+            return own
+        written = (cell.record() or {}).get("config", {}).get("data", {})
+        same_folder = _folder(written.get("root")) == _folder(getattr(resolved.config.data, "root", None))
+        return cell if before is None or same_folder else own
 
     @classmethod
     def at(cls, path: str | Path) -> "Cell":
@@ -93,6 +130,10 @@ class Cell:
         """The lock file; present while a process works on the cell."""
         return self.path / "lock"
 
+    def has_checkpoint(self) -> bool:
+        """Returns whether there is something to go on from."""
+        return any((self.path / name).exists() for name in (LAST, FORMER))
+
     def record(self) -> dict[str, Any] | None:
         """Returns the result, or where there is none yet the choices as written; None outside a cell."""
         return self.result() or read_json(self.path / "config.json")
@@ -100,6 +141,13 @@ class Cell:
     def result(self) -> dict[str, Any] | None:
         """Returns the result, None unless the cell is done."""
         return read_json(self.path / "result.json")
+
+    def fingerprint(self) -> str | None:
+        """Returns the fingerprint of the data that the cell ran or runs on, None where it has none yet."""
+        result = self.result()
+        if result is not None:
+            return result.get("data_fingerprint")
+        return (read_json(self.path / "status.json") or {}).get("data")
 
     def status(self) -> dict[str, Any]:
         """Returns the last status written, with the state it is in now.
@@ -130,13 +178,15 @@ class Cell:
             fingerprint: Of the data as they are now; None leaves them out.
         """
         result = self.result() or {}
-        changed = []
-        if fingerprint is not None and result.get("data_fingerprint") not in (None, fingerprint):
-            changed.append("data")
+        changed = ["data"] if other_data(result.get("data_fingerprint"), fingerprint) else []
         before = result.get("code", {})
         now = code_of(before)
         changed += [module for module, digest in before.items() if now.get(module) != digest]
         return changed + self._moved_defaults(result.get("config", {}))
+
+    def moved(self) -> list[str]:
+        """Returns the options that mean something else than when an unfinished cell wrote its choices down."""
+        return self._moved_defaults((read_json(self.path / "config.json") or {}).get("config", {}))
 
     def _moved_defaults(self, before: dict[str, Any]) -> list[str]:
         moved = []
@@ -176,3 +226,16 @@ class Cell:
     def disk_bytes(self) -> int:
         """Returns the size of everything in the directory."""
         return sum(entry.stat().st_size for entry in self.path.rglob("*") if entry.is_file())
+
+
+def other_data(before: str | None, now: str | None) -> bool:
+    """Whether two fingerprints are known to be of different data.
+
+    Earlier versions knew large sets by names and sizes, in fewer digits; such a fingerprint is compared with none of
+    today's.
+    """
+    return before is not None and now is not None and len(before) == len(now) and before != now
+
+
+def _folder(given: str | None) -> str | None:
+    return None if given is None else os.path.realpath(os.path.expanduser(given))

@@ -1,5 +1,6 @@
 """One process a cell, also across machines that share a file system: a lock file with a heartbeat."""
 
+import errno
 import json
 import os
 import socket
@@ -11,6 +12,10 @@ from typing import Any
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
+WRITE_SECONDS = 2.0
+"""How long a lock file may be empty while it is written, on a file system without hard links."""
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES)
+"""Errors by which file systems say that they have no hard links."""
 
 
 class Locked(Exception):
@@ -70,18 +75,17 @@ class Lock:
         while True:
             pid = os.getpid()
             record = {"token": self._token, "host": this_host(), "pid": pid, "started": started(pid), **this_job()}
-            fresh = self.path.with_name(f"{self.path.name}.{self._token}")
-            fresh.write_text(json.dumps(record))
             try:
-                os.link(fresh, self.path)
+                _create(self.path, json.dumps(record), self._token)
                 break
             except FileExistsError:
                 holder = holder_of(self.path)
                 if holder is not None and alive(self.path, holder):
                     raise Locked(f"held by process {holder.get('pid')} on {_short(holder)}") from None
+                if holder is None and _being_written(self.path):
+                    time.sleep(WRITE_SECONDS / 20)
+                    continue
                 self._remove_stale(holder)
-            finally:
-                fresh.unlink()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
 
@@ -111,12 +115,47 @@ class Lock:
             os.rename(self.path, grave)
         except FileNotFoundError:
             return
-        if judged is not None and (holder_of(grave) or {}).get("token") != judged.get("token"):
+        taken = holder_of(grave)
+        if taken is not None and taken.get("token") != (judged or {}).get("token"):
             try:
-                os.link(grave, self.path)
+                _create(self.path, json.dumps(taken), self._token)
             except FileExistsError:
                 pass
         grave.unlink(missing_ok=True)
+
+
+def _create(path: Path, text: str, token: str) -> None:
+    """Makes a file with its text in one step, unless it is there already.
+
+    A hard link to a finished file does so on every file system that has links. Without them the file is created
+    exclusively and written then, so that a reader may see it empty for a moment, see ``_being_written``.
+
+    Raises:
+        FileExistsError: It is there already.
+    """
+    fresh = path.with_name(f"{path.name}.{token}")
+    fresh.write_text(text)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        with open(path, "x") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        fresh.unlink()
+
+
+def _being_written(path: Path) -> bool:
+    """Whether a lock file without readable text is so young that its owner may still be writing it."""
+    try:
+        return _file_system_now(path.parent) - path.stat().st_mtime < WRITE_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def holder_of(path: Path) -> dict[str, Any] | None:

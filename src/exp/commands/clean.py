@@ -158,6 +158,8 @@ def changed(cell: Cell) -> list[str]:
     fingerprint: str | None = None
     try:
         now = resolved(list(cell.resolved.overrides))
+        content = cell.resolved.identity.get("data_content")
+        now = now.on_data(content) if content else now
         if now.key != cell.key:
             return ["defaults"]
         fingerprint = now.config.data.reader().check()

@@ -7,6 +7,7 @@ Overrides hold for every cell; one of an option that the rows vary keeps those r
 import argparse
 import contextlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,20 +19,27 @@ from exp.commands.train import train
 from exp.options.compose import Composition
 from exp.options.errors import ConfigError
 from exp.sweep.front import new_console
-from exp.tables import choices
-from exp.tables.compare import Comparison, compare
+from exp.tables import choices, looks
+from exp.tables.compare import Comparison, compare, open_rows
 from exp.tables.given import changing, root_of
 from exp.tables.plan import Planner, TablePlan
 from exp.tables.reading import load, names
+from exp.tables.statistics import MIN_SEEDS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("words", nargs="*", metavar="NAME | OPTION=VALUE", help="a table, and overrides of its cells")
     parser.add_argument("--run", action="store_true", help="run the cells that are missing")
+    parser.add_argument(
+        "--resolve", action="store_true", help="with --run: add seeds to rows until their verdicts are clear"
+    )
+    parser.add_argument("--budget", type=int, metavar="N", help="with --resolve: add at most N cells")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it; standard output if not given")
     parser.add_argument(
-        "--check", action="store_true", help="exit 1 where a number is outside tolerance or a claim is refuted"
+        "--check",
+        action="store_true",
+        help="exit 1 where a number is outside tolerance, a claim is refuted, or nothing has run",
     )
     add_composition(parser)
     add_format(parser, "terminal", "md", "tex", "html", "csv", "json")
@@ -44,6 +52,10 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: There is no such table, an override is wrong, or nothing of it can run.
         DataError: A data set is missing or damaged.
     """
+    if options.resolve and not options.run:
+        raise ConfigError("--resolve: adds cells, so that it needs --run")
+    if options.budget is not None and (not options.resolve or options.budget < 1):
+        raise ConfigError(f"--budget={options.budget}: a number of cells from 1 up that --run --resolve may add")
     tables = [word for word in options.words if "=" not in word]
     overrides, compose = composition(options, [word for word in options.words if "=" in word])
     if not tables:
@@ -58,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
     code = 0
     if options.run:
-        code = _run(name, overrides, options, compose)
+        code = (_resolve if options.resolve else _run)(name, overrides, options, compose)
         if code == 130:
             return code
     root = root_of(overrides)
@@ -117,6 +129,31 @@ def _run(name: str, overrides: list[str], options: argparse.Namespace, compose: 
     quiet = options.format != "terminal"
     with contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext():
         return train(["--multirun", *where, f"table={name}", *overrides])
+
+
+def _resolve(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
+    """Runs a table, then adds seeds to rows that are open, look by look, until the schedule ends.
+
+    Raises:
+        ConfigError: The table has too few seeds to begin with, or what ``_run`` raises.
+    """
+    root = root_of(overrides)
+    plan = Planner(root, compose=compose).plan(name, overrides)
+    if len(plan.seeds) < MIN_SEEDS:
+        raise ConfigError(
+            f"--resolve: the first look needs {MIN_SEEDS} seeds at least, not {len(plan.seeds)}; give more by seed="
+        )
+    schedule = plan.schedule or looks.started(plan.seeds, options.budget)
+    schedule = replace(schedule, budget=options.budget, ended="")
+    while not schedule.ended:
+        looks.keep(root, name, plan.given, schedule)
+        code = _run(name, overrides, options, compose)
+        if code == 130:
+            return code
+        plan = Planner(root, compose=compose).plan(name, overrides)
+        schedule = schedule.next(open_rows(compare(plan)))
+    looks.keep(root, name, plan.given, schedule)
+    return code
 
 
 def _text(comparison: Comparison, form: str) -> str:

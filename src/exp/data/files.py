@@ -1,5 +1,6 @@
-"""Images that stay in their files and are decoded whenever they are asked for."""
+"""Images that stay in their files and are decoded whenever they are asked for, and names for what is made of files."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,3 +48,19 @@ class ImageFiles:
     def path(self, row: int) -> Path:
         """Returns a sample's file."""
         return self.root / self.names[row]
+
+
+def distinct_names(paths: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """Returns names for what is made of each file, no two alike.
+
+    Args:
+        paths: The files, each once.
+        names: What they are to be called; where two are alike, all are called by their path below the folder that they
+            share, and where that is not enough, with its ending.
+    """
+    if len(set(names)) == len(names):
+        return list(names)
+    whole = [path.absolute() for path in paths]
+    above = Path(os.path.commonpath([path.parent for path in whole]))
+    short = [path.relative_to(above).with_suffix("").as_posix() for path in whole]
+    return short if len(set(short)) == len(short) else [path.relative_to(above).as_posix() for path in whole]

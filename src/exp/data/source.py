@@ -4,6 +4,8 @@ Everything here is torch-free: a sweep is planned (sets checked, fingerprinted, 
 needs torch.
 """
 
+import functools
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,6 +69,12 @@ class Split:
         return len(self.labels)
 
 
+@functools.cache
+def say_once(line: str) -> None:
+    """Warns of something about a data set, once a process: what was left out, and why."""
+    logging.getLogger("exp.data").warning(line)
+
+
 def unreadable(path: Path | str, error: OSError) -> DataError:
     """Returns the error for a file or folder that the system does not let us read."""
     return DataError(f"{path}: cannot be read ({error.strerror})")
@@ -91,10 +99,12 @@ class Source(Protocol):
         ...
 
     def check(self) -> str:
-        """Looks at the files, cheaply, and returns the set's fingerprint.
+        """Looks at the files and returns the set's fingerprint.
+
+        Contents are read once a machine; afterwards size, times and inode show whether a file is the same.
 
         Returns:
-            16 hexadecimal digits that depend on the data alone, not on options such as a split.
+            Hexadecimal digits that depend on the data's contents alone, not on options such as a split.
 
         Raises:
             DataError: Files are missing or visibly damaged.

@@ -43,7 +43,7 @@ class LightningOptions(TaskOptions):
         super().__init_subclass__(**arguments)
         if "name" in vars(cls):
             cls.kind = cls.name
-            cls.prefers = {name: "task" for name in fields(cls)}
+            cls.prefers = dict.fromkeys(fields(cls), "task")
 
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""

@@ -74,7 +74,8 @@ def _declare(schema: type[Part], groups: dict[str, dict[str, type[Part]]]) -> No
     other = groups[group].setdefault(schema.name, schema)
     if other is not schema:
         raise ConfigError(
-            f"{group}={schema.name}: declared twice, as {other.__module__}.{other.__qualname__} and as {where}; rename one"
+            f"{group}={schema.name}: declared twice, as {other.__module__}.{other.__qualname__} and as {where};"
+            " rename one"
         )
 
 

@@ -47,6 +47,11 @@ class Resolved:
         overrides, narrowed = tuple(plain.get("overrides", ())), plain.get("narrowed", "")
         return cls(restored(plain["config"]), plain["identity"], plain["key"], plain["slug"], overrides, narrowed)
 
+    def on_data(self, fingerprint: str) -> "Resolved":
+        """Returns the same choices as a cell of their own for certain data, see ``Cell.on``."""
+        identity = self.identity | {"data_content": fingerprint}
+        return replace(self, identity=identity, key=_key(identity))
+
     def plain(self) -> dict[str, Any]:
         """Returns the choices as a dictionary that JSON can hold."""
         return {
@@ -249,8 +254,11 @@ def _identified(config: Config, overrides: tuple[str, ...]) -> Resolved:
             identity[part] = differing
     if config.ckpt:
         identity["ckpt"] = _file_hash(config.ckpt)
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    return Resolved(config, identity, digest[:10], _slug(identity), overrides)
+    return Resolved(config, identity, _key(identity), _slug(identity), overrides)
+
+
+def _key(identity: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
 
 
 def _file_hash(path: str) -> str:

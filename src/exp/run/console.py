@@ -3,6 +3,7 @@
 import math
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from exp.cells.cell import Cell
@@ -20,14 +21,26 @@ class Console:
     def __init__(self, cell: Cell, command: str) -> None:
         self.cell = cell
         self.command = command
+        self._changed: Sequence[str] = ()
         self._inline = sys.stdout.isatty()
 
-    def begin(self, anew: bool) -> None:
-        """Says which cell this is and whether there is anything to do."""
+    def begin(self, anew: bool, changed: Sequence[str] = ()) -> None:
+        """Says which cell this is and whether there is anything to do.
+
+        Args:
+            anew: Whether a result that there is will be made again.
+            changed: What has changed since that result was made.
+        """
+        self._changed = () if anew else changed
+        if self._changed:
+            what = f"{', '.join(changed[:6])}{' ...' if len(changed) > 6 else ''}"
+            print(f"{self._path()} is done but stale: changed since it ran: {what}; not run again", end=" ")
+            print("(sweep.force=stale runs it anew)")
+            return
         if self.cell.result() is not None and not anew:
             print(f"{self._path()} is done; not run again (sweep.force=done runs it anew)")
             return
-        going_on = not anew and (self.cell.path / "last.ckpt").exists()
+        going_on = not anew and self.cell.has_checkpoint()
         print(f"{'going on with' if going_on else 'running'} {self._path()}", flush=True)
         if self.cell.resolved.narrowed:
             print(f"{self.cell.resolved.narrowed} by recipe={self.cell.resolved.config.recipe}", flush=True)
@@ -51,6 +64,7 @@ class Console:
             scores = "  ".join(f"{name} {math.nan if value is None else value:.4g}" for name, value in headline.items())
             label = " (epoch chosen on the test part)" if task.select == "test" else ""
             label += " (of the validation part; the module tests nothing)" if "tested_on" in result else ""
+            label += " (on the data as they were then)" if "data" in self._changed else ""
             print(f"test{label}  {scores}")
             macs = f"{result['macs']:,} MACs, " if "macs" in result else ""
             print(f"{result['params']:,} parameters, {macs}{result['train_seconds']:.1f} s training")

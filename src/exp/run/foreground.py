@@ -10,10 +10,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from exp.cells.cell import EXIT_CODES, Cell
+from exp.cells.cell import ANEW, EXIT_CODES, Cell
 from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError, DataError
-from exp.options.resolve import Resolved, resolve
+from exp.options.resolve import resolve
 from exp.run import exit_code, srun
 from exp.run.console import Console
 from exp.run.devices import refuse_missing_devices
@@ -35,25 +35,27 @@ def under_hydra(config: Any) -> Any:
             step.check(resolved.config.trainer.devices)
         else:
             refuse_missing_devices(resolved.config.trainer)
-        resolved.config.data.reader().check()
+        fingerprint = resolved.config.data.reader().check()
     except (ConfigError, DataError) as error:
         print(f"exp: {error}", file=sys.stderr)
         exit_code.code = 2
         return "invalid"
+    cell = Cell.on(resolved, fingerprint)
     if step is not None and step.rank.rank:
-        exit_code.code = srun.follow(step, resolved, Cell.of(resolved).path)
+        exit_code.code = srun.follow(step, cell.resolved, cell.path)
         return "followed"
-    return _run(resolved, step)
+    return _run(cell, fingerprint, step)
 
 
-def _run(resolved: Resolved, step: srun.Step | None) -> Any:
-    cell = Cell.of(resolved)
+def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
+    resolved = cell.resolved
     launched = HydraConfig.get().mode == RunMode.MULTIRUN
     command = shlex.join(["exp", *resolved.overrides]) if launched else typed_command()
     console = Console(cell, command)
-    force, state = resolved.config.sweep.force, cell.status()["state"]
-    anew = force == state or (force == "failed" and state == "diverged")
-    console.begin(anew)
+    state = cell.status()["state"]
+    changed = cell.stale(fingerprint) if state == "done" else []
+    anew = ("stale" if changed else state) in ANEW[resolved.config.sweep.force]
+    console.begin(anew, changed)
     with srun.Tasks(step) if step is not None else nullcontext() as tasks:
         state = run_cell(resolved, command=command, anew=anew, report=console.progress, tasks=tasks)
     console.end(state)

@@ -6,11 +6,11 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from exp.cells.cell import Cell
+from exp.cells.cell import FORMER, Cell, other_data
 from exp.cells.lock import Lock, Locked
 from exp.cells.machine import cpus
 from exp.cells.provenance import code_in_use, provenance
-from exp.options.errors import DataError
+from exp.options.errors import ConfigError, DataError
 from exp.options.resolve import Resolved
 
 if TYPE_CHECKING:
@@ -95,9 +95,15 @@ class Attempt:
         from exp.callbacks.checkpoint import Interrupted, LockLost
         from exp.tasks.base import Diverged
 
-        self.cell.write_config()
-        self._write_running({})
+        moved = self.cell.moved() if self.cell.has_checkpoint() else []
         try:
+            if moved:
+                raise ConfigError(
+                    f"{', '.join(moved)}: had another default when this cell was stopped; sweep.force=failed runs it"
+                    " from the start"
+                )
+            self.cell.write_config()
+            self._write_running({})
             fingerprint = self._check_data()
             measured = self._train(lock, report, mirror)
             self._record(measured, fingerprint)
@@ -120,7 +126,7 @@ class Attempt:
     def _check_data(self) -> str:
         """Returns the data's fingerprint, which an unfinished cell keeps to its end."""
         fingerprint: str = self.config.data.reader().check()
-        if self.data_before not in (None, fingerprint) and (self.cell.path / "last.ckpt").exists():
+        if other_data(self.data_before, fingerprint) and self.cell.has_checkpoint():
             raise DataError("the data changed after this cell was stopped; sweep.force=failed runs it from the start")
         self.started["data"] = fingerprint
         return fingerprint
@@ -171,6 +177,7 @@ class Attempt:
         for name in ("last", "best"):
             if name not in config.cells.keep:
                 (cell.path / f"{name}.ckpt").unlink(missing_ok=True)
+        (cell.path / FORMER).unlink(missing_ok=True)
         (cell.path / "error.txt").unlink(missing_ok=True)
         cell.write_result(
             {

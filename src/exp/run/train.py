@@ -18,8 +18,10 @@ from exp.callbacks.checkpoint import Keeper, LockLost
 from exp.callbacks.early_stopping import EarlyStopping
 from exp.callbacks.ema import WeightAverage
 from exp.callbacks.gate_record import GateRecord, record_maps
+from exp.callbacks.generations import resumable
 from exp.callbacks.gradient_norms import GradientNorms
 from exp.callbacks.recorder import Recorder, Report
+from exp.cells.cell import LAST
 from exp.cells.metrics_file import MetricsFile, read_metrics
 from exp.layers.sync_norm import synchronised
 from exp.options.adopted import LightningOptions
@@ -48,7 +50,7 @@ def run(
 
     Args:
         config: The cell's options.
-        folder: The cell's directory; a ``last.ckpt`` there is gone on from.
+        folder: The cell's directory; the newest good checkpoint there is gone on from.
         rank: Which process of how many this is.
         threads: CPU threads; 0 leaves torch's own number.
         held: Whether the cell's lock is still ours.
@@ -83,8 +85,9 @@ def run(
 
     given = _loaders(task, loader, rank)
     if config.trainer.max_epochs:
-        last = folder / "last.ckpt"
-        trainer.fit(task.lightning, **given["fit"], ckpt_path=str(last) if last.exists() else None)
+        checkpoint = resumable(folder, tell=trainer.is_global_zero)
+        keeper.last_is_good = checkpoint is not None and checkpoint.name == LAST
+        trainer.fit(task.lightning, **given["fit"], ckpt_path=None if checkpoint is None else str(checkpoint))
         _same_world(trainer, rank)
     result = _tested(trainer, task, keeper, given["test"])
     if not trainer.is_global_zero:

@@ -2,12 +2,14 @@
 
 import functools
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exp.cells.cell import Cell
+from exp.cells.cell import ANEW, Cell
+from exp.data.source import ROOT_VARIABLE
 from exp.options.compose import Compose, Overlay
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.options.parts import DataOptions
@@ -55,8 +57,7 @@ class Planned:
 
     def decide(self, force: str) -> None:
         """Decides whether the cell runs, and whether from scratch, by ``sweep.force``."""
-        wanted = {"done": ("done", "stale"), "stale": ("stale",), "failed": ("failed", "diverged"), "none": ()}[force]
-        self.anew = self.state in wanted
+        self.anew = self.state in ANEW[force]
         self.todo = self.anew or self.state in ("missing", "waiting", "failed")
 
 
@@ -103,7 +104,7 @@ class CellPlanner:
             overrides: What they were made from.
             fingerprint: Of the data, None where they are not at hand.
         """
-        cell = Cell.of(resolved, self._root)
+        cell = Cell.on(resolved, fingerprint, self._root)
         state = cell.status()["state"]
         if state == "waiting" and not (cell.path / "status.json").exists():
             return Planned(cell, overrides, "missing")
@@ -124,7 +125,7 @@ def plan(combinations: Iterable[list[str]], compose: Compose, *, invalid: str = 
         DataError: A data set is missing or damaged.
     """
     planner = CellPlanner(compose)
-    resolved: dict[str, tuple[Resolved, list[str]]] = {}
+    resolved: dict[tuple[str, str | None], tuple[Resolved, list[str]]] = {}
     skipped = []
     for overrides in combinations:
         try:
@@ -134,15 +135,20 @@ def plan(combinations: Iterable[list[str]], compose: Compose, *, invalid: str = 
                 raise
             skipped.append((tuple(overrides), str(error)))
             continue
-        resolved.setdefault(one.key, (one, overrides))
+        resolved.setdefault((one.key, getattr(one.config.data, "root", None)), (one, overrides))
     if not resolved:
         raise ConfigError("no cell of this sweep is valid: " + "; ".join(sorted({why for _, why in skipped})))
-    cells = []
+    cells: dict[str, Planned] = {}
+    data: dict[str, str] = {}
     for one, overrides in resolved.values():
         refuse_missing_devices(one.config.trainer)
-        cells.append(planner.planned(one, overrides, fingerprint(one.config.data)))
-        cells[-1].decide(one.config.sweep.force)
-    return Plan(cells, skipped)
+        content = fingerprint(one.config.data)
+        planned = planner.planned(one, overrides, content)
+        if data.setdefault(planned.resolved.key, content) != content:  # another folder of the same sweep has this cell
+            planned = planner.planned(one.on_data(content), overrides, content)
+        planned.decide(one.config.sweep.force)
+        cells.setdefault(planned.resolved.key, planned)
+    return Plan(list(cells.values()), skipped)
 
 
 _fingerprints: dict[str, str] = {}
@@ -154,7 +160,7 @@ def fingerprint(options: DataOptions) -> str:
     Raises:
         DataError: The set is missing or damaged.
     """
-    key = json.dumps([options.name, options.plain()], sort_keys=True)
+    key = json.dumps([options.name, options.plain(), os.environ.get(ROOT_VARIABLE)], sort_keys=True)
     if key not in _fingerprints:
         try:
             _fingerprints[key] = options.reader().check()

@@ -1,4 +1,4 @@
-"""Choices that one table takes over from the results of another: made once, then kept."""
+"""Choices that one table takes over from the results of another: made once, then kept in ``tables.json``."""
 
 from dataclasses import dataclass
 from pathlib import Path

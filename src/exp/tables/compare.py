@@ -4,25 +4,37 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from exp.tables.claims import Checked, check
+from exp.tables.claims import Checked, Settled, Verdicts, check, fails
+from exp.tables.hypotheses import (
+    CONTRADICTED,
+    SAME,
+    SUPPORTED,
+    Evidence,
+    Hypothesis,
+    Look,
+    hypotheses,
+    judge,
+    of_row,
+)
 from exp.tables.measure import measured, reported
 from exp.tables.plan import PlannedRow, TablePlan
 from exp.tables.spec import Column, Number, Table
 from exp.tables.statistics import (
-    MIN_SEEDS,
+    ALPHA,
     Interval,
     Paired,
     exact_verdict,
-    holm,
     interval,
     mean_sd,
     paired,
     seeds_needed,
-    verdict,
 )
 
-VERDICTS = ("better", "worse", "undecided", "within noise", "the same", "not enough seeds")
-"""What ``verdict`` says, in the order in which the report counts it."""
+VERDICTS = ("better", "worse", "the same within", "undecided", "within noise", "the same", "not enough seeds")
+"""What is said of a row, in the order in which the report counts it."""
+
+ENDED = ("done", "stale", "failed", "diverged")
+"""States of cells from which no further value will come."""
 
 COSTS = ("params", "macs", "train_seconds")
 
@@ -33,9 +45,13 @@ class Entry:
 
     Attributes:
         values: Measured value by seed.
-        difference: Against the reference row, paired by seed; None for that row and where no seed is shared.
-        p: Holm's p over the rows of the column.
-        verdict: ``reference``, ``missing`` or what ``exp.tables.statistics.verdict`` says.
+        never: Seeds that finished without a value, in a column in which that counts as later than all.
+        difference: Against the reference row, paired by seed; None for that row, where no seed is shared, and where
+            a value was never reached.
+        p: p after Holm over all rows and columns of the table, see ``exp.tables.hypotheses``.
+        verdict: ``reference``, ``missing`` or one of ``VERDICTS``.
+        tolerance: How small a difference does not matter; infinite where the table does not say.
+        look: Number of the look that it rests on where seeds were added until verdicts were clear, from 1.
         seeds_needed: Seeds that would resolve the difference seen.
         published: What was published.
         delta: Mean less published, where both are of the same data and budget.
@@ -48,12 +64,15 @@ class Entry:
     row: PlannedRow
     column: Column
     values: dict[int, float]
+    never: tuple[int, ...] = ()
     mean: float | None = None
     sd: float | None = None
     mean_interval: Interval | None = None
     difference: Paired | None = None
     p: float | None = None
     verdict: str = "missing"
+    tolerance: float = math.inf
+    look: int = 0
     seeds_needed: int | None = None
     published: Number | None = None
     delta: float | None = None
@@ -65,7 +84,12 @@ class Entry:
     @property
     def n(self) -> int:
         """Seeds measured."""
-        return len(self.values)
+        return len(self.values) + len(self.never)
+
+    @property
+    def ranked(self) -> dict[int, float]:
+        """Values with those that were never reached as infinite."""
+        return {**self.values, **dict.fromkeys(self.never, math.inf)}
 
 
 @dataclass
@@ -77,6 +101,7 @@ class Comparison:
         costs: Mean parameters, MACs and training seconds by row.
         claims: The claims, checked.
         warnings: What is wrong with the table itself, such as a metric that no cell reports.
+        settled: What became of everything that the table tests.
     """
 
     plan: TablePlan
@@ -84,6 +109,7 @@ class Comparison:
     costs: dict[str, dict[str, float]]
     claims: list[Checked] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    settled: Verdicts = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -97,12 +123,14 @@ class Comparison:
     @property
     def failures(self) -> list[str]:
         """What ``--check`` fails for."""
+        if not any(row.count(*ENDED) for row in self.plan.rows):
+            return [f"table {self.name}: nothing of it has run, so that nothing could be checked"]
         found = []
         for (row, column), entry in self.entries.items():
             if entry.within is False:
                 assert entry.published is not None and entry.mean is not None
                 found.append(
-                    f"{row} {column}: {entry.mean:.4g} is more than {self.plan.table.tolerance:g} from the published"
+                    f"{row} {column}: {entry.mean:.4g} is more than {entry.tolerance:g} from the published"
                     f" {entry.published.text}"
                 )
             if entry.outcome == "did not fail" and entry.row.label.comparable:
@@ -114,20 +142,29 @@ class Comparison:
 
 def compare(plan: TablePlan) -> Comparison:
     """Reads the results of a table's cells and compares them."""
-    entries: dict[tuple[str, str], Entry] = {}
     rows = {row.row.name: row for row in plan.rows}
-    table = plan.table if all(row.label.same_data for row in plan.rows) else _without_chance(plan.table)
-    for column in table.columns.values():
-        found = {name: _measured(row, column) for name, row in rows.items()}
-        _against_reference(found, table.reference, column)
-        for name, entry in found.items():
-            _beside_published(entry, table.number(name, column.name), table.tolerance)
-            entries[name, column.name] = entry
-    values = {key: entry.values for key, entry in entries.items()}
+    same_data = all(row.label.same_data for row in plan.rows)
+    table = plan.table if same_data else _without_chance(plan.table)
+    entries = {
+        (name, column.name): _measured(row, column, table)
+        for column in table.columns.values()
+        for name, row in rows.items()
+    }
+    values = {key: entry.ranked for key, entry in entries.items()}
+    settled, evidence = _settle(plan, table, entries)
     ended = {name: _ended(row) for name, row in rows.items()}
-    claims = [check(claim, table, values, ended) for claim in table.claims if claim.rows <= set(rows)]
+    for (name, column_name), entry in entries.items():
+        _against_reference(entry, entries.get((table.reference_of(name), column_name)), table, settled, evidence)
+        entry.published = table.number(name, column_name)
+        if entry.published is not None and entry.published.value is None:
+            entry.outcome = _outcome(name, entry.column, table, values, ended, settled)
+        elif entry.published is not None:
+            _beside_published(entry, entry.published)
+    claims = [
+        check(claim, table, values, ended, settled, not same_data) for claim in table.claims if claim.rows <= set(rows)
+    ]
     costs = {name: costs_of(row) for name, row in rows.items()}
-    return Comparison(plan, entries, costs, claims, _unreported(plan, entries))
+    return Comparison(plan, entries, costs, claims, _unreported(plan, entries), settled)
 
 
 def _without_chance(table: Table) -> Table:
@@ -136,16 +173,18 @@ def _without_chance(table: Table) -> Table:
     return replace(table, columns=columns)
 
 
-def _measured(row: PlannedRow, column: Column) -> Entry:
-    values = {}
+def _measured(row: PlannedRow, column: Column, table: Table) -> Entry:
+    values, never = {}, []
     for seed, (folder, result) in row.results.items():
         value = measured(folder, result, column.metric)
         if value is not None:
             values[seed] = value
-    entry = Entry(row, column, values)
+        elif column.censored:
+            never.append(seed)
+    entry = Entry(row, column, values, tuple(never), tolerance=table.tolerance_of(column))
     if values:
         entry.mean, entry.sd = mean_sd(list(values.values()))
-        entry.mean_interval = interval(list(values.values()))
+        entry.mean_interval = interval(list(values.values())) if not never else None
         if column.passes:
             entry.passed = sum(map(column.passes, values.values()))
         if column.fails:
@@ -153,58 +192,92 @@ def _measured(row: PlannedRow, column: Column) -> Entry:
     return entry
 
 
-def _against_reference(found: dict[str, Entry], reference: str, column: Column) -> None:
-    """Paired differences of all rows to the reference row, corrected together."""
-    base = found.get(reference)
-    others = [entry for name, entry in found.items() if name != reference]
-    for entry in others:
-        shared = [seed for seed in entry.values if base and seed in base.values]
-        if base and shared:
-            entry.difference = paired([entry.values[seed] - base.values[seed] for seed in shared])
-    if base and base.values:
-        base.verdict = "reference"
+def _settle(
+    plan: TablePlan, table: Table, entries: dict[tuple[str, str], Entry]
+) -> tuple[dict[Hypothesis, Settled], dict[Hypothesis, Evidence | None]]:
+    """Judges everything that the table tests, at every look that its cells allow."""
+    rows = {row.row.name: row for row in plan.rows}
+    tested = hypotheses(table, [name for name, row in rows.items() if not row.problem])
+    if not any(entry.n for entry in entries.values()):
+        return {}, {}
+
+    def ready(hypothesis: Hypothesis, look: Look) -> bool:
+        wanted = set(look.seeds or ())
+        return all(wanted <= {one.seed for one in rows[name].cells if one.state in ENDED} for name in hypothesis.rows)
+
+    def finished(hypothesis: Hypothesis) -> bool:
+        return all(rows[name].count(*ENDED) == len(rows[name].cells) for name in hypothesis.rows)
+
+    values = {key: entry.ranked for key, entry in entries.items()}
+    judged = judge(tested, values, plan.looks, ready=ready, finished=finished)
+    settled = {}
+    for one, code, p, look in zip(tested, judged.codes, judged.p, judged.look, strict=True):
+        settled[one] = Settled(int(code), None if math.isnan(p) else float(p), int(look))
+    return settled, dict(zip(tested, judged.evidence, strict=True))
+
+
+def _against_reference(
+    entry: Entry,
+    base: Entry | None,
+    table: Table,
+    settled: Verdicts,
+    evidence: dict[Hypothesis, Evidence | None],
+) -> None:
+    """Fills in the paired difference to the reference row, with what the table's correction leaves of it."""
+    name, column = entry.row.row.name, entry.column
+    if name == table.reference_of(name):
+        entry.verdict = "reference" if entry.n else "missing"
+        return
+    shared = [seed for seed in entry.values if base and seed in base.values]
+    if base and shared and not entry.never and not base.never:
+        entry.difference = paired([entry.values[seed] - base.values[seed] for seed in shared])
     if column.exact:
-        for entry in others:
-            if entry.difference:
-                entry.verdict = exact_verdict(entry.difference.mean, column.higher)
+        if entry.difference:
+            entry.verdict = exact_verdict(entry.difference.mean, column.higher)
         return
-    tests = [entry.difference for entry in others]
-    enough = [test.p if test and test.n >= MIN_SEEDS else None for test in tests]
-    for entry, corrected in zip(others, holm(enough), strict=True):
-        if not entry.values:
-            continue
-        entry.p = corrected
-        entry.verdict = verdict(entry.difference, corrected, column.higher)
-        if entry.difference and entry.verdict in ("undecided", "within noise"):
-            entry.seeds_needed = seeds_needed(entry.difference.mean, entry.difference.sd)
+    if not entry.n:
+        return
+    hypothesis = of_row(name, column, table)
+    became, seen = settled.get(hypothesis, Settled()), evidence.get(hypothesis)
+    entry.p, entry.look = became.p, became.look
+    entry.verdict = _verdict(became, seen, entry.difference)
+    if entry.difference and entry.verdict in ("undecided", "within noise"):
+        entry.seeds_needed = seeds_needed(entry.difference.mean, entry.difference.sd)
 
 
-def _beside_published(entry: Entry, published: Number | None, tolerance: float) -> None:
-    entry.published = published
-    if published is None:
-        return
-    if published.value is None:
-        entry.outcome = _outcome(entry)
-    elif entry.mean is not None and entry.row.label.comparable:
+def _verdict(became: Settled, seen: Evidence | None, difference: Paired | None) -> str:
+    """Returns one of ``VERDICTS``.
+
+    Undecided is a row that would differ if it were the only one. Not enough seeds are those of which all have the same
+    difference, but too few have been run for that to mean anything.
+    """
+    if seen is None:
+        return "not enough seeds"
+    if became.code:
+        return {SUPPORTED: "better", CONTRADICTED: "worse", SAME: "the same within"}[became.code]
+    if difference is not None and difference.sd == 0:
+        return "not enough seeds" if difference.mean else "the same"
+    return "undecided" if float(seen.direction) < ALPHA else "within noise"
+
+
+def _beside_published(entry: Entry, published: Number) -> None:
+    if entry.mean is not None and published.value is not None and entry.row.label.comparable and not entry.never:
         entry.delta = entry.mean - published.value
-        if math.isfinite(tolerance):
-            entry.within = abs(entry.delta) <= tolerance + 1e-9
+        if math.isfinite(entry.tolerance):
+            entry.within = abs(entry.delta) <= entry.tolerance + 1e-9
 
 
-def _outcome(entry: Entry) -> str:
-    """A row published as failed has failed if its runs did, or if its interval covers chance."""
-    ended = _ended(entry.row)
-    if ended and ended <= {"failed", "diverged"}:
-        return "failed as published"
-    if not entry.values:
-        return ""
-    chance, around = entry.column.chance, entry.mean_interval
-    if chance is None:
-        return "did not fail" if entry.row.label.same_data else ""
-    assert entry.mean is not None
-    low, high = around if around else (entry.mean, entry.mean)
-    near = low <= chance <= high or (entry.mean < chance if entry.column.higher else entry.mean > chance)
-    return "failed as published" if near else "did not fail"
+def _outcome(
+    row: str,
+    column: Column,
+    table: Table,
+    values: dict[tuple[str, str], dict[int, float]],
+    ended: dict[str, set[str]],
+    settled: Verdicts,
+) -> str:
+    """What became of a row that was published as failed; empty where that cannot be decided."""
+    verdict, _, _ = fails(row, column, table, values, ended, settled)
+    return {"supported": "failed as published", "refuted": "did not fail"}.get(verdict, "")
 
 
 def _ended(row: PlannedRow) -> set[str]:
@@ -230,7 +303,7 @@ def _unreported(plan: TablePlan, entries: dict[tuple[str, str], Entry]) -> list[
     warnings = []
     results = [result for row in plan.rows for _, result in row.results.values()]
     for column in plan.table.columns.values():
-        if results and not any(entries[row.row.name, column.name].values for row in plan.rows):
+        if results and not any(entries[row.row.name, column.name].n for row in plan.rows):
             there = list(dict.fromkeys(name for result in results for name in reported(result)))
             if f"test/{column.metric.partition('/')[2]}" in there:
                 warnings.append(f"column {column.name}: {column.metric} has no value in any cell")
@@ -239,6 +312,23 @@ def _unreported(plan: TablePlan, entries: dict[tuple[str, str], Entry]) -> list[
                     f"column {column.name}: no cell reports {column.metric}; they report {', '.join(there)}"
                 )
     return warnings
+
+
+def open_rows(comparison: Comparison) -> list[str]:
+    """Returns the rows for whose verdicts further seeds are needed, in primary columns where some are primary.
+
+    A row all of whose cells failed is not among them, nor what is compared with it.
+    """
+    plan = comparison.plan
+    chosen = any(column.primary for column in plan.table.columns.values())
+    lost = {row.row.name for row in plan.rows if row.cells and not row.results}
+    wanted = {
+        name
+        for one, became in comparison.settled.items()
+        if not became.code and (one.column.primary or not chosen) and not one.rows & lost
+        for name in one.rows
+    }
+    return [row.row.name for row in plan.rows if row.row.name in wanted]
 
 
 def verdicts(comparison: Comparison) -> dict[str, int]:

@@ -1,14 +1,12 @@
 """How a cell differs from what was published: surrogate data, another budget, other choices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from exp.options.config import GROUPS, SECTIONS, Config
 from exp.options.fields import fields
 from exp.options.resolve import Resolved
-
-HARMLESS = ("devices", "accumulate", "channels_last", "compile", "precision", "sync_batchnorm")
-"""Trainer options that change how fast a number is reached, not which one is meant."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +15,9 @@ class Label:
 
     Attributes:
         text: The differences, empty where there is none.
-        comparable: Whether a difference to the published number may be shown.
-        same_data: Whether the data set is the one that the numbers, and what guessing gives, are of.
+        comparable: Whether a difference to the published number may be shown: data, model, every option of the
+            recipe, epochs and checkpoint are the source's.
+        same_data: Whether the data set is the one that the table's own numbers, and what guessing gives, are of.
     """
 
     text: str = ""
@@ -26,38 +25,51 @@ class Label:
     same_data: bool = True
 
 
-def label(cell: Resolved, published: Resolved, data: str = "") -> Label:
-    """Compares a cell with the row as its table states it.
+def label(
+    cell: Resolved, stated: Resolved, published: Resolved, *, beyond: str = "", may_differ: Mapping[str, str] = {}
+) -> Label:
+    """Compares a cell with the run that a published number is of.
 
     Args:
         cell: The cell.
-        published: The row without anything from the command line.
-        data: Data set that the published numbers are of, where it is not the table's own.
+        stated: The row as its table states it, without anything from the command line.
+        published: The same with what the source's numbers were measured on.
+        beyond: What the source's run had that no option can say; nothing is comparable then.
+        may_differ: Options that may differ, each with the words that say by how much it was shown to matter.
     """
     config, source = cell.config, published.config
     words = []
     if config.recipe != source.recipe:
         words.append(f"recipe={config.recipe}")
-    wanted = data or source.data.name
-    if config.data.name != wanted:
+    if config.data.name != source.data.name:
         kind = "surrogate data, " if config.data.surrogate else ""
-        words.append(f"{kind}{config.data.name} in place of {wanted}")
+        words.append(f"{kind}{config.data.name} in place of {source.data.name}")
+    elif config.data.surrogate:
+        words.append(f"surrogate data, {config.data.name}")
     for part in ("model", "att"):
         ours, theirs = getattr(config, part).name, getattr(source, part).name
         if ours != theirs:
             words.append(f"{part} {ours} in place of {theirs}")
-    if cell.narrowed and cell.narrowed != published.narrowed:
+    if cell.narrowed:
         words.append(cell.narrowed)
     epochs, budget = config.trainer.max_epochs, source.trainer.max_epochs
     if epochs != budget:
         words.append(f"{epochs} {'epoch' if epochs == 1 else 'epochs'} in place of {budget}")
-    comparable = not words
+    if cell.identity.get("ckpt") != published.identity.get("ckpt"):
+        words.append(f"starts from ckpt={config.ckpt}" if config.ckpt else "starts without the source's checkpoint")
+    comparable = not words and not beyond
     other = _other(config, source, named={"trainer.max_epochs"})
     same_parts = all(getattr(config, part).name == getattr(source, part).name for part in ("data", "model", "att"))
     if same_parts and config.recipe == source.recipe:
-        words += [f"{key}={value}" for key, value in other.items()]
-        comparable = comparable and all(key.removeprefix("trainer.") in HARMLESS for key in other)
-    return Label("; ".join(words), comparable, config.data.name == wanted)
+        words += [f"{key}={value}" + _allowed(key, may_differ) for key, value in other.items()]
+        comparable = comparable and all(key in may_differ for key in other)
+    if beyond:
+        words.append(f"the source had {beyond}")
+    return Label("; ".join(words), comparable, config.data.name == stated.config.data.name)
+
+
+def _allowed(key: str, may_differ: Mapping[str, str]) -> str:
+    return f" ({may_differ[key]})" if key in may_differ else ""
 
 
 def _other(config: Config, source: Config, named: set[str]) -> dict[str, Any]:

@@ -14,10 +14,13 @@ from exp.options.errors import ConfigError, DataError
 from exp.options.resolve import Resolved
 from exp.sweep.plan import CellPlanner, Planned, fingerprint
 from exp.tables import given as command_line
+from exp.tables import looks
 from exp.tables.choices import Chosen, Undecided, kept
 from exp.tables.composing import Composer
 from exp.tables.given import Given
+from exp.tables.hypotheses import Look
 from exp.tables.labels import Label, label
+from exp.tables.looks import Schedule
 from exp.tables.measure import validation
 from exp.tables.reading import load
 from exp.tables.spec import Choice, Row, Table, spelt
@@ -62,6 +65,7 @@ class TablePlan:
         left_out: Rows it does not.
         chosen: Choices taken over, by name.
         notes: What a reader has to know: rows filtered, choices made.
+        schedule: Seeds added to rows until their verdicts are clear; None where all rows have the same seeds.
     """
 
     table: Table
@@ -73,6 +77,12 @@ class TablePlan:
     left_out: list[str]
     chosen: dict[str, Chosen]
     notes: list[str]
+    schedule: Schedule | None = None
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """The moments at which it is judged."""
+        return self.schedule.looks(self.seeds) if self.schedule else (Look(),)
 
     @property
     def cells(self) -> list[Planned]:
@@ -82,7 +92,7 @@ class TablePlan:
     @property
     def expected(self) -> int:
         """Cells there would be if every row could run."""
-        return len(self.rows) * len(self.seeds)
+        return sum(len(row.cells) or len(self.seeds) for row in self.rows)
 
     @property
     def complete(self) -> bool:
@@ -146,7 +156,9 @@ class Planner:
                 notes.append(str(chosen[key]))
             except Undecided as waiting:
                 undecided[key] = str(waiting)
-        rows = [self._row(table, table.rows[one], given, seeds, chosen, undecided) for one in names]
+        schedule = looks.kept(self.root, name, given)
+        added = {one: schedule.seeds_of(one, seeds) if schedule else seeds for one in names}
+        rows = [self._row(table, table.rows[one], given, added[one], chosen, undecided) for one in names]
         errors = [row.problem for row in rows if row.problem]
         if len(errors) == len(rows) and not undecided:
             alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in names]
@@ -154,7 +166,7 @@ class Planner:
                 raise ConfigError(errors[0])
         self._composer.keep()
         left_out = [one for one in table.rows if one not in names]
-        return TablePlan(table, overrides, given, self.root, seeds, rows, left_out, chosen, notes)
+        return TablePlan(table, overrides, given, self.root, seeds, rows, left_out, chosen, notes, schedule)
 
     def _row(
         self,
@@ -181,10 +193,19 @@ class Planner:
             if isinstance(resolved, ConfigError):
                 return PlannedRow(row, problem=str(resolved))
             cells.append(self._cells.planned(resolved, overrides, _fingerprint(resolved.config)))
-        published = self._resolved([*_own(table, row, chosen), f"seed={seeds[0]}"])
+        return PlannedRow(row, cells, label=self._label(table, row, chosen, cells[0]))
+
+    def _label(self, table: Table, row: Row, chosen: dict[str, Chosen], cell: Planned) -> Label:
+        """Returns how a cell differs from the run that the row's published numbers are of."""
+        seed = f"seed={cell.seed}"
+        stated = self._resolved([*_own(table, row, chosen), seed])
+        published = self._resolved([*_own(table, row, chosen, table.on(row.name)), seed])
+        beyond = "; ".join(source.beyond for source in table.cited(row.name) if source.beyond)
+        if not isinstance(stated, Resolved):
+            return Label(f"the row as the table states it cannot run here: {stated}", False, False)
         if not isinstance(published, Resolved):
-            return PlannedRow(row, cells)
-        return PlannedRow(row, cells, label=label(cells[0].resolved, published, table.data))
+            published, beyond = stated, beyond or f"what cannot run here: {published}"
+        return label(cell.resolved, stated, published, beyond=beyond, may_differ=table.may_differ)
 
     def _resolved(self, overrides: list[str]) -> Resolved | ConfigError:
         try:
@@ -254,9 +275,9 @@ def _options(table: Table, row: Row) -> dict[str, Any]:
     return table.base | row.overrides
 
 
-def _own(table: Table, row: Row, chosen: dict[str, Chosen]) -> list[str]:
-    """A row as its table states it, without the command line."""
-    return [f"{key}={value}" for key, value in _filled(_options(table, row), chosen).items()]
+def _own(table: Table, row: Row, chosen: dict[str, Chosen], on: dict[str, Any] | None = None) -> list[str]:
+    """A row as its table states it, without the command line; ``on`` is what the source's run differed in."""
+    return [f"{key}={value}" for key, value in _filled(_options(table, row) | (on or {}), chosen).items()]
 
 
 def _filled(options: dict[str, Any], chosen: dict[str, Chosen]) -> dict[str, str]:

@@ -56,7 +56,7 @@ class _Reader:
         "published",
         "claims",
         "choices",
-        "data",
+        "may_differ",
         "tolerance",
         "notes",
     )
@@ -73,10 +73,7 @@ class _Reader:
         base = self._chosen(self._mapping("base"), choices)
         rows = self._rows(choices)
         columns = {key: self._column(key, value) for key, value in self._mapping("columns").items()}
-        sources = {
-            key: Citation(key, str(value.get("file", "")), str(value.get("title", "")))
-            for key, value in self._mapping("sources").items()
-        }
+        sources = {key: self._citation(key, value) for key, value in self._mapping("sources").items()}
         reference = str(self.content.get("reference", next(iter(rows))))
         self._known(reference, rows, "reference")
         return Table(
@@ -91,10 +88,22 @@ class _Reader:
             tuple(self._published(rows, columns, sources)),
             tuple(self._claim(one, rows, columns, sources) for one in self.content.get("claims") or ()),
             choices,
-            str(self.content.get("data", "")),
             float(self.content.get("tolerance", math.inf)),
             tuple(str(note) for note in self.content.get("notes") or ()),
+            {str(key): str(words) for key, words in self._mapping("may_differ").items()},
         )
+
+    def _citation(self, key: str, value: dict[str, Any]) -> Citation:
+        self._only(value, ("file", "title", "via", "measured_on", "beyond"), f"sources.{key}: ")
+        file, title, via, beyond = (str(value.get(name) or "") for name in ("file", "title", "via", "beyond"))
+        return Citation(
+            key, file, title, via, self._options(value.get("measured_on"), f"sources.{key}.measured_on"), beyond
+        )
+
+    def _options(self, value: Any, where: str) -> dict[str, Any]:
+        if not isinstance(value or {}, dict):
+            self._fail(f"{where}: expected a mapping of options")
+        return {str(key): one for key, one in (value or {}).items()}
 
     def _rows(self, choices: dict[str, Choice]) -> dict[str, Row]:
         given = self._mapping("rows")
@@ -107,10 +116,13 @@ class _Reader:
             return rows
         for name, options in given.items():
             options = dict(options or {})
-            note = str(options.pop("note", None) or "")
-            rows[str(name)] = Row(str(name), self._chosen(options, choices), note)
+            note, against = (str(options.pop(key, None) or "") for key in ("note", "against"))
+            rows[str(name)] = Row(str(name), self._chosen(options, choices), note, against)
         if not rows:
             self._fail("rows: there is none")
+        for name, row in rows.items():
+            if row.against:
+                self._known(row.against, rows, f"rows.{name}.against")
         return rows
 
     def _chosen(self, options: dict[str, Any], choices: dict[str, Choice]) -> dict[str, Any]:
@@ -130,7 +142,8 @@ class _Reader:
 
     def _column(self, name: str, value: dict[str, Any]) -> Column:
         where = f"columns.{name}: "
-        self._only(value, ("metric", "unit", "better", "chance", "passes", "fails", "quote", "source", "note"), where)
+        known = ("metric", "unit", "better", "chance", "passes", "fails", "quote", "source", "note")
+        self._only(value, (*known, "primary", "tolerance", "censored", "counted"), where)
         if "metric" not in value:
             self._fail(f"{where}metric is missing")
         better = value.get("better", "higher")
@@ -148,6 +161,10 @@ class _Reader:
             str(value.get("quote", "")),
             str(value.get("source", "")),
             str(value.get("note") or ""),
+            bool(value.get("primary", False)),
+            None if value.get("tolerance") is None else float(value["tolerance"]),
+            bool(value.get("censored", False)),
+            bool(value.get("counted", False)),
         )
 
     def _bound(self, text: str | None, where: str) -> Bound | None:
@@ -169,13 +186,15 @@ class _Reader:
                 entry = dict(entry)
                 source, quote = str(entry.pop("source", "")), str(entry.pop("quote", ""))
                 note, outcome = str(entry.pop("note", None) or ""), entry.pop("outcome", None)
+                on = self._options(entry.pop("measured_on", None), f"published.{row}.measured_on")
                 self._known(source, sources, f"published.{row}.source")
                 if outcome not in (None, "failed"):
                     self._fail(f"published.{row}: outcome is failed or a number a column, not {outcome}")
-                values = dict.fromkeys(columns) if outcome else entry
+                values = dict.fromkeys(entry.pop("columns", columns)) if outcome else entry
                 for column, value in values.items():
                     self._known(column, columns, f"published.{row}")
-                    found.append(Number(str(row), column, None if value is None else float(value), quote, source, note))
+                    number = None if value is None else float(value)
+                    found.append(Number(str(row), column, number, quote, source, note, on))
         return found
 
     def _claim(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ MARKS = {
     "worse": r"$\downarrow$",
     "within noise": r"$\approx$",
     "the same": "=",
+    "the same within": "=",
     "undecided": "?",
     "not enough seeds": "?",
 }
@@ -51,7 +53,7 @@ def markdown(comparison: Comparison) -> str:
     """A section a table, a Markdown table a metric."""
     plan = comparison.plan
     lines = [f"## {plan.table.name}: {plan.table.title}", ""]
-    lines += [f"Source: {one.file}{f', {one.title}' if one.title else ''}  " for one in plan.table.sources.values()]
+    lines += [f"Source: {words.source(one)}  " for one in plan.table.sources.values()]
     lines += [f"{f'`{plan.variant}`: ' if plan.variant else ''}{words.state(plan)}", ""]
     if label := words.label(plan):
         lines += [f"**Not as published:** {label}", ""]
@@ -63,7 +65,7 @@ def markdown(comparison: Comparison) -> str:
     costs = [(row.row.name, *words.costs(comparison, row.row.name)) for row in plan.rows]
     lines += [*_pipes(("row", *words.COST_NAMES.values()), costs), ""]
     if comparison.claims:
-        lines += [*_pipes(("claim", "column", "verdict", "rests on", "the source"), words.claims(comparison)), ""]
+        lines += [*_pipes(words.CLAIM_HEADINGS, words.claims(comparison)), ""]
     lines += [f"- {note}" for note in words.notes(comparison)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -209,7 +211,7 @@ def _caption(comparison: Comparison) -> str:
         sentences.append(f"Reproduced with {'; '.join(filter(None, (plan.variant, words.label(plan))))}.")
     sentences.append(
         f"Mean and standard deviation over seeds (their number in brackets); against {plan.table.reference}, paired by"
-        " seed, Holm-corrected at 5 %:"
+        " seed, Holm-corrected over the table at 5 %:"
     )
     better, worse, noise = (MARKS[word] for word in ("better", "worse", "within noise"))
     marks = rf" {better} better, {worse} worse, {noise} within noise, = the same, ? undecided."
@@ -236,13 +238,17 @@ def _record(comparison: Comparison, row: str, column: str, entry: Entry) -> dict
         "mean": entry.mean,
         "sd": entry.sd,
         "mean_interval": list(entry.mean_interval) if entry.mean_interval else None,
-        "reference": comparison.plan.table.reference,
+        "reference": comparison.plan.table.reference_of(row),
         "difference": test.mean if test else None,
         "pairs": test.n if test else None,
         "interval": list(test.interval) if test and test.interval else None,
+        "effect": test.effect if test else None,
         "p_uncorrected": test.p if test else None,
         "p": entry.p,
         "verdict": entry.verdict,
+        "tolerance": entry.tolerance if math.isfinite(entry.tolerance) else None,
+        "never": len(entry.never),
+        "look": entry.look or None,
         "seeds_needed": entry.seeds_needed,
         "published": _published(entry),
         "delta": entry.delta,
@@ -279,6 +285,7 @@ def as_json(comparison: Comparison) -> str:
                     "claim": one.claim.text,
                     "column": column,
                     "verdict": verdict,
+                    "p": one.ps[column],
                     "rests_on": one.details[column],
                     "published_agrees": one.published[column],
                 }
@@ -288,6 +295,9 @@ def as_json(comparison: Comparison) -> str:
             "choices": {key: {"value": one.value, "table": one.table} for key, one in plan.chosen.items()},
             "problems": words.problems(plan),
             "warnings": comparison.warnings,
+            "families": words.families(comparison),
+            "looks": words.schedule(comparison),
+            "sources": [words.source(one) for one in plan.table.sources.values()],
             "notes": words.notes(comparison),
         },
         indent=2,

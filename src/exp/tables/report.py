@@ -81,7 +81,7 @@ def _overview(comparisons: Sequence[Comparison]) -> str:
         plan = comparison.plan
         done = sum(row.count("done", "stale") for row in plan.rows)
         given = ", ".join(f"{n} {word}" for word, n in verdicts(comparison).items())
-        claimed = [verdict for _, _, verdict, _, _ in words.claims(comparison)]
+        claimed = [verdict for _, _, _, verdict, _, _ in words.claims(comparison)]
         claims = ", ".join(f"{claimed.count(w)} {w}" for w in ("supported", "refuted", "undecided") if w in claimed)
         name = f'<a href="#{_stem(comparison)}">{escape(comparison.name)}</a>'
         rows.append(
@@ -102,8 +102,7 @@ def _section(comparison: Comparison, root: Path) -> str:
     plan = comparison.plan
     parts = [f'<section id="{_stem(comparison)}"><h2>{escape(plan.table.name)}: {escape(plan.table.title)}</h2>']
     for source in plan.table.sources.values():
-        title = f": {source.title}" if source.title else ""
-        parts.append(f'<p class="soft">Source <code>{escape(source.file)}</code>{escape(title)}</p>')
+        parts.append(f'<p class="soft">Source {escape(words.source(source))}</p>')
     variant = f"<code>{escape(plan.variant)}</code>: " if plan.variant else ""
     parts.append(f"<p>{variant}{escape(words.state(plan))}</p>")
     if label := words.label(plan):
@@ -164,7 +163,8 @@ def _field(entry: Entry, heading: str, text: str) -> Cell:
         "reproduced": entry.mean,
         "difference": test.mean if test else None,
         "95 % interval": test.interval[0] if test and test.interval else None,
-        "p (Holm)": entry.p,
+        "effect": test.effect if test else None,
+        "p (corrected)": entry.p,
         "published": entry.published.value if entry.published else None,
         "delta": entry.delta,
     }.get(heading)
@@ -205,13 +205,14 @@ def _claims(comparison: Comparison) -> str:
         [
             ("text wrap", "", escape(claim)),
             ("text", "", escape(column)),
+            ("", "", escape(p)),
             (f"text {verdict}", "", escape(verdict)),
             ("text wrap", "", escape(detail)),
             ("text", "", escape(note)),
         ]
-        for claim, column, verdict, detail, note in words.claims(comparison)
+        for claim, column, p, verdict, detail, note in words.claims(comparison)
     ]
-    return "<h3>Claims</h3>" + _table(("claim", "column", "verdict", "rests on", "the source"), rows) if rows else ""
+    return "<h3>Claims</h3>" + _table(words.CLAIM_HEADINGS, rows) if rows else ""
 
 
 def _figures(comparison: Comparison) -> str:

@@ -23,11 +23,18 @@ class Citation:
         name: What the table calls it.
         file: The document's file name.
         title: What it is, for a reader.
+        via: The page that quotes it, where the document itself was not at hand.
+        on: What its numbers were measured on, as options: the data, the model, and all else in which its runs differ
+            from what the table's rows state.
+        beyond: What its runs had that no option can say, such as weights nobody has; its numbers are then context only.
     """
 
     name: str
     file: str
     title: str
+    via: str = ""
+    on: dict[str, Any] = field(default_factory=dict)
+    beyond: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,10 @@ class Column:
         quote: The source's own words that hold the criteria.
         source: Key of the source of the criteria.
         note: Said beside the column.
+        primary: Whether it is stated beforehand as one of those that the table is judged by.
+        tolerance: How small a difference does not matter; the table's where None, see ``Table.tolerance_of``.
+        censored: Whether a finished cell without a value never got there, and counts as later than all that did.
+        counted: Whether it counts something of the model itself.
     """
 
     name: str
@@ -77,11 +88,15 @@ class Column:
     quote: str = ""
     source: str = ""
     note: str = ""
+    primary: bool = False
+    tolerance: float | None = None
+    censored: bool = False
+    counted: bool = False
 
     @property
     def exact(self) -> bool:
         """Whether it counts something of the model itself, the same for every seed, so that there is no noise."""
-        return self.metric in EXACT
+        return self.counted or self.metric in EXACT
 
 
 @dataclass(frozen=True)
@@ -92,11 +107,13 @@ class Row:
         name: Its name.
         overrides: Option to value; a value may say ``best of table NAME`` or hold ``{choice}``.
         note: Said beside the row.
+        against: The row that it is compared with, where that is not the table's reference.
     """
 
     name: str
     overrides: dict[str, Any]
     note: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,7 @@ class Number:
         quote: The source's own words that hold it.
         source: Key of the source.
         note: A doubt about it.
+        on: In which options the source's row differs from the table's, such as its backbone.
     """
 
     row: str
@@ -116,6 +134,7 @@ class Number:
     quote: str
     source: str
     note: str = ""
+    on: dict[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -175,7 +194,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; see ``docs/tables.md`` for the form of the file."""
+    """A table; see ``docs/tables.md`` for the form of the file.
+
+    Attributes:
+        tolerance: How far a reproduced number may lie from the published one, and within which differences count as
+            none; see ``tolerance_of``.
+        may_differ: Options in which a run may differ from the source and still be compared with it, each with the
+            words that say by how much it was shown to matter.
+    """
 
     name: str
     title: str
@@ -188,13 +214,42 @@ class Table:
     published: tuple[Number, ...] = ()
     claims: tuple[Claim, ...] = ()
     choices: dict[str, Choice] = field(default_factory=dict)
-    data: str = ""
     tolerance: float = math.inf
     notes: tuple[str, ...] = ()
+    may_differ: dict[str, str] = field(default_factory=dict)
 
     def number(self, row: str, column: str) -> Number | None:
         """What was published for a row and column."""
         return next((one for one in self.published if (one.row, one.column) == (row, column)), None)
+
+    def reference_of(self, row: str) -> str:
+        """The row that a row is compared with."""
+        return self.rows[row].against or self.reference
+
+    def cited(self, row: str) -> list[Citation]:
+        """The sources whose numbers stand beside a row; those of the other rows where it has none of its own."""
+        own = {one.source for one in self.published if one.row == row} or {one.source for one in self.published}
+        return [self.sources[name] for name in self.sources if name in own]
+
+    def on(self, row: str) -> dict[str, Any]:
+        """What the published numbers beside a row were measured on, as options added to the row's own."""
+        merged: dict[str, Any] = {}
+        for source in self.cited(row):
+            merged |= source.on
+        for one in self.published:
+            merged |= one.on if one.row == row else {}
+        return merged
+
+    def tolerance_of(self, column: Column) -> float:
+        """How small a difference in a column does not matter.
+
+        That is the column's own tolerance, else the table's, which is meant for columns in a unit in which numbers are
+        published (in any unit where the table has none); infinite where neither says anything.
+        """
+        if column.tolerance is not None:
+            return column.tolerance
+        units = {self.columns[one.column].unit for one in self.published if one.value is not None} or {"%"}
+        return self.tolerance if column.unit in units else math.inf
 
     @property
     def varied(self) -> list[str]:

@@ -15,7 +15,7 @@ def print_table(comparison: Comparison, console: Console) -> None:
     plan = comparison.plan
     console.print(f"[bold]{plan.table.name}[/bold]  {escape(plan.table.title)}")
     for source in plan.table.sources.values():
-        console.print(escape(f"source: {source.file}{f', {source.title}' if source.title else ''}"), style="dim")
+        console.print(escape(f"source: {words.source(source)}"), style="dim")
     variant = f"{plan.variant}: " if plan.variant else ""
     console.print(escape(f"{variant}{words.state(plan)}"))
     if label := words.label(plan):
@@ -74,8 +74,8 @@ def _costs(comparison: Comparison) -> Table:
 
 def _claims(comparison: Comparison) -> Table:
     grid = _grid()
-    for heading in ("claim", "column", "verdict", "rests on", "the source"):
+    for heading in words.CLAIM_HEADINGS:
         grid.add_column(heading)
-    for claim, column, verdict, detail, note in words.claims(comparison):
-        grid.add_row(escape(claim), escape(column), _styled(verdict), escape(detail), escape(note))
+    for claim, column, p, verdict, detail, note in words.claims(comparison):
+        grid.add_row(escape(claim), escape(column), p, _styled(verdict), escape(detail), escape(note))
     return grid

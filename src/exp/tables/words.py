@@ -1,11 +1,16 @@
 """Numbers and states of a table as words, the same in every format."""
 
 from exp.sweep.summary import count, duration
-from exp.tables.compare import Comparison, Entry
+from exp.tables.compare import Comparison, Entry, open_rows
+from exp.tables.hypotheses import PRIMARY_SHARE, ROWS
 from exp.tables.plan import PlannedRow, TablePlan
+from exp.tables.spec import Citation, spelt
 from exp.tables.statistics import ALPHA
 
-HEADINGS = ("row", "cells", "reproduced", "difference", "95 % interval", "p (Holm)", "verdict", "published", "delta")
+HEADINGS = (
+    *("row", "cells", "reproduced", "difference", "95 % interval", "effect", "p (corrected)", "verdict"),
+    *("published", "delta"),
+)
 """Headings of a metric's block."""
 
 ROUNDING = 1e-9
@@ -31,9 +36,11 @@ def signed(value: float | None) -> str:
 
 
 def mean_sd(entry: Entry) -> str:
-    """``97.22 ± 0.31 (5)``; below three seeds no spread."""
+    """``97.22 ± 0.31 (5)``; below three seeds no spread; ``4 (2), 1 never`` where a value was not always reached."""
     if entry.mean is None:
-        return row_state(entry.row)
+        return f"never ({entry.n})" if entry.never else row_state(entry.row)
+    if entry.never:
+        return f"{number(entry.mean)} ({len(entry.values)}), {len(entry.never)} never"
     if entry.column.exact:
         return f"{count(entry.mean)} ({entry.n})"
     fixed = abs(entry.mean) >= 10 or entry.column.unit == "%"
@@ -78,6 +85,14 @@ def interval(entry: Entry) -> str:
     return f"[{signed(test.interval[0])}, {signed(test.interval[1])}]" if test.interval else "all the same"
 
 
+def effect(entry: Entry) -> str:
+    """The difference in standard deviations of the paired differences, corrected for few seeds; from three up."""
+    test = entry.difference
+    if test is None or test.n < 3 or test.effect is None or entry.column.exact:
+        return ""
+    return f"{test.effect:+.1f} sd"
+
+
 def p_value(p: float | None) -> str:
     """``0.031``, ``< 0.001``; as many digits as tell it from 5 %."""
     if p is None:
@@ -92,7 +107,10 @@ def p_value(p: float | None) -> str:
 
 def verdict(entry: Entry) -> str:
     """The verdict, with the seeds that would resolve a difference not resolved, and the criterion's outcome."""
-    parts = [] if entry.verdict == "missing" else [entry.verdict]
+    same = f"{entry.verdict} {entry.tolerance:g}" if entry.verdict == "the same within" else entry.verdict
+    parts = [] if entry.verdict == "missing" else [same]
+    if entry.look > 1:
+        parts.append(f"at look {entry.look}")
     if entry.seeds_needed and entry.seeds_needed > entry.n:
         parts.append(f"about {entry.seeds_needed} seeds would resolve it")
     if entry.passed is not None:
@@ -125,6 +143,7 @@ def fields(entry: Entry) -> tuple[str, ...]:
         mean_sd(entry),
         difference(entry),
         interval(entry),
+        effect(entry),
         p_value(entry.p),
         verdict(entry),
         published(entry),
@@ -136,6 +155,10 @@ def criteria(comparison: Comparison, column: str) -> str:
     """A column's heading: name, unit, direction, criteria."""
     one = comparison.plan.table.columns[column]
     words = [f"{column} ({one.unit})" if one.unit else column, "more is better" if one.higher else "less is better"]
+    if one.primary:
+        words.append("primary")
+    if one.censored:
+        words.append("never counts as last, tested by ranks")
     if one.passes:
         words.append(f"passes {one.passes}")
     if one.fails:
@@ -180,11 +203,22 @@ def problems(plan: TablePlan) -> list[str]:
     ]
 
 
-def claims(comparison: Comparison) -> list[tuple[str, str, str, str, str]]:
-    """A line a claim and column: the claim, the column, verdict, what it rests on, what the source's numbers say."""
+CLAIM_HEADINGS = ("claim", "column", "p (corrected)", "verdict", "rests on", "the source")
+"""Headings of the claims."""
+
+
+def claims(comparison: Comparison) -> list[tuple[str, str, str, str, str, str]]:
+    """A line a claim and column: the texts under ``CLAIM_HEADINGS``."""
     agreement = {True: "its own numbers say so", False: "its own numbers say otherwise", None: ""}
     return [
-        (checked.claim.text, column, verdict, checked.details[column], agreement[checked.published[column]])
+        (
+            checked.claim.text,
+            column,
+            p_value(checked.ps[column]),
+            verdict,
+            checked.details[column],
+            agreement[checked.published[column]],
+        )
         for checked in comparison.claims
         for column, verdict in checked.verdicts.items()
     ]
@@ -224,10 +258,74 @@ def _alike(plan: TablePlan) -> list[str]:
     ]
 
 
+def source(citation: Citation) -> str:
+    """A source: its file, what it is, through which page it is known, and what its numbers were measured on."""
+    words = [f"{citation.file}, {citation.title}" if citation.title else citation.file]
+    words += [f"known second hand, through {citation.via}"] if citation.via else []
+    on = ", ".join(f"{key}={spelt(value)}" for key, value in citation.on.items())
+    words += [f"measured on {on}"] if on else []
+    words += [f"with {citation.beyond}, so that its numbers are context only"] if citation.beyond else []
+    return "; ".join(words)
+
+
+def families(comparison: Comparison) -> list[str]:
+    """To which family a p belongs: how many tests share the table's 5 %, and how."""
+    tested = list(comparison.settled)
+    if not tested:
+        return []
+    rows = [one for one in tested if one.family == ROWS]
+    checks = [one for one in tested if one.family != ROWS]
+    parts = []
+    if rows:
+        parts.append(f"p of rows: over the {_times(len(rows), 'test')} of all rows and columns")
+    if checks:
+        parts.append(f"p of claims: over the {_times(len(checks), 'test')} of all claims and columns")
+    text = "; ".join(parts) + f"; any false verdict in this table: at most {100 * ALPHA:g} %"
+    if rows and checks:
+        text += ", half for rows and half for claims"
+    primary = [name for name, column in comparison.plan.table.columns.items() if column.primary]
+    if primary and any(not one.column.primary for one in tested):
+        text += f", {100 * PRIMARY_SHARE:g} % of each for {', '.join(primary)}, stated beforehand as primary"
+    return [text]
+
+
+def _times(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def schedule(comparison: Comparison) -> list[str]:
+    """At which looks rows got further seeds, and why no more were added."""
+    plan = comparison.plan
+    if plan.schedule is None:
+        return []
+    shares = ", ".join(f"{100 * look.share:.3g} %" for look in plan.looks)
+    sizes = ", ".join(map(str, plan.schedule.sizes))
+    budget = "" if plan.schedule.budget is None else f" of a budget of {plan.schedule.budget}"
+    left = open_rows(comparison)
+    ended = f"; {plan.schedule.ended}" if plan.schedule.ended else ""
+    still = f"; not resolved: {', '.join(left)}" if left else "; every row is resolved"
+    return [
+        f"seeds added where verdicts were open: looks fixed beforehand at {sizes} seeds, which spend {shares} of the"
+        f" {100 * ALPHA:g} %; {_times(plan.schedule.spent, 'cell')} added{budget}{ended}{still}"
+    ]
+
+
+def _others(plan: TablePlan) -> list[str]:
+    """Rows that are compared with another row than the table's reference."""
+    by_row: dict[str, list[str]] = {}
+    for row in plan.rows:
+        if row.row.against:
+            by_row.setdefault(row.row.against, []).append(row.row.name)
+    return [
+        f"compared with {against}, not {plan.table.reference}: {', '.join(names)}" for against, names in by_row.items()
+    ]
+
+
 def remarks(comparison: Comparison) -> list[str]:
     """What a reader has to know before the numbers: rows kept, choices made, what cannot run or has changed."""
     plan = comparison.plan
     found = [*plan.notes, *row_labels(plan), *_alike(plan), *problems(plan), *comparison.warnings]
+    found += [*_others(plan), *families(comparison), *schedule(comparison)]
     changed = sorted({what for one in plan.cells for what in one.changed})
     if changed:
         listed = ", ".join(changed[:6]) + (" ..." if len(changed) > 6 else "")

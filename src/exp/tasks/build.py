@@ -47,13 +47,36 @@ def backbone(config: Config, *, in_channels: int, num_classes: int, image_size: 
     )
 
 
-def build_task(config: Config) -> Task | Adopted:
+class KnownClasses:
+    """A data set's reader whose classes are known from a checkpoint, so that its files need not be there.
+
+    Args:
+        source: The reader, which answers everything else.
+        names: Of the classes.
+    """
+
+    def __init__(self, source: Any, names: list[str]) -> None:
+        self._source = source
+        self.class_names = names
+        self.num_classes = len(names)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def build_task(config: Config, classes: list[str] | None = None) -> Task | Adopted:
     """Returns the cell's task with the reader of its data set and its network, whose weights follow from the seed.
+
+    Args:
+        config: The cell's options.
+        classes: Names of the classes where a checkpoint has them; otherwise the data set is asked.
 
     Raises:
         ConfigError: Options of the data set exclude one another.
     """
     source = config.data.reader()
+    if classes is not None:
+        source = KnownClasses(source, classes)
     torch.manual_seed(stable_seed(config.seed, _WEIGHTS))
     return config.task.builder()(config, source)
 
@@ -62,8 +85,8 @@ def cost(config: Config) -> dict[str, Any]:
     """Returns what a cell's network costs for one sample, without data or memory.
 
     ``params`` is the number of parameters, ``macs`` that of multiply-accumulates, ``gflops_published`` the figure by
-    the convention of papers (see ``exp.tasks.count``); further costs of the task follow. Of an unchanged LightningModule
-    without ``example_input_array`` the parameters alone are known.
+    the convention of papers (see ``exp.tasks.count``); further costs of the task follow. Of an unchanged
+    LightningModule without ``example_input_array`` the parameters alone are known.
     """
     with torch.device("meta") if config.task.counted_on_meta else nullcontext():
         task = build_task(config)

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,14 +22,31 @@ def load_weights(task: Task | Adopted, path: str) -> None:
         ConfigError: The file holds no such checkpoint, or one of another model.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:
-        raise ConfigError(f"ckpt={path}: not a checkpoint of exp ({type(error).__name__})") from error
-    try:
-        task.load_state_dict(state)
+        task.load_state_dict(_read(path)["state_dict"])
     except RuntimeError as error:
         problem = str(error).split("\n\t")[1].strip() if "\n\t" in str(error) else str(error)
         raise ConfigError(f"ckpt={path}: another model's weights: {problem}") from error
+
+
+def _read(path: str) -> dict[str, Any]:
+    """Returns what a checkpoint holds; nothing it names is run.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ConfigError(f"ckpt={path}: not a checkpoint of exp ({type(error).__name__})") from error
+    if not isinstance(kept, dict) or not isinstance(kept.get("state_dict"), dict):
+        raise ConfigError(f"ckpt={path}: not a checkpoint of exp (it has no state_dict)")
+    return kept
+
+
+def _classes(kept: dict[str, Any]) -> list[str] | None:
+    """Returns the names of the classes that a checkpoint has, None where an earlier version wrote none."""
+    names = kept.get("classes")
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def weights_sha256(model: nn.Module) -> str:
@@ -62,7 +80,7 @@ def load_task(ckpt: str | None, name: str) -> Task:
         raise ConfigError(f"ckpt={ckpt}: {path.parent} has no config.json; keep checkpoint and cell together")
     if written_by != name:
         raise ConfigError(f"ckpt={ckpt}: a checkpoint of task={written_by}, not of task={name}")
-    task = build_task(restored(plain))
+    task = build_task(restored(plain), _classes(_read(str(path))))
     if not isinstance(task, Task):
         raise ConfigError(f"task={name}: is a LightningModule of yours; load it with exp.Cell.at(...).load()")
     load_weights(task, str(path))

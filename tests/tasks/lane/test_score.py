@@ -55,7 +55,7 @@ def test_culane_of_all_labels_where_no_list_is_given(folders: Path, capsys: pyte
         (lambda at: (at / "pred/a/1.lines.txt").write_text("1 2 3\n"), "line 1: 3 numbers do not make x y pairs"),
         (lambda at: (at / "pred/a/1.lines.txt").write_text("1 2\nnan 3\n"), "line 2: a coordinate is nan"),
         (lambda at: (at / "pred/a/1.lines.txt").write_text("1 two\n"), "line 1: 'two' is no number"),
-        (lambda at: (at / "pred/a/1.lines.txt").write_bytes(b"\xff\xfe"), "not a text file"),
+        (lambda at: (at / "pred/a/1.lines.txt").write_bytes(b"1\xff\xfe"), "not a text file"),
         (lambda at: (at / "list.txt").write_text("a/1.jpg\na/1.jpg\n"), "a/1.jpg is listed twice"),
     ],
 )
@@ -119,7 +119,7 @@ def test_tusimple(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (b"{", "line 1: damaged JSON"),
         (b"\n[1]\n", "line 2: not a JSON object"),
-        (b"\xff\xfe", "not a text file"),
+        (b"{\xff\xfe", "not a text file"),
         (b"", "predictions: no frames there"),
     ],
 )
@@ -139,3 +139,48 @@ def test_damaged_tusimple_files_are_one_line(
 def test_no_torch_is_needed() -> None:
     code = "import sys, exp.tasks.lane.score; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ('{"raw_file": "a", "lanes": [[300]], "run_time": "fast"}', 'run_time is "fast"'),
+        ('{"raw_file": "a", "lanes": [[300]], "run_time": null}', "run_time is null"),
+        ('{"raw_file": "a", "lanes": null, "run_time": 1}', "lanes are null"),
+        ('{"raw_file": "a", "lanes": [5], "run_time": 1}', "lanes are [5]"),
+        ("[5]", "not a JSON object"),
+        ("{}", "lacks raw_file, lanes, run_time"),
+    ],
+)
+def test_odd_predictions_are_one_line(
+    tmp_path: Path, frame: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth, predicted = tmp_path / "gt.json", tmp_path / "pred.json"
+    truth.write_text(json.dumps({"raw_file": "a", "lanes": [lane(300)], "h_samples": ROWS}) + "\n")
+    predicted.write_text(frame + "\n")
+    assert tusimple(str(predicted), str(truth)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_labels_without_a_lane_are_nothing_to_score_against(
+    tmp_path: Path, folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth, predicted = tmp_path / "gt.json", tmp_path / "pred.json"
+    truth.write_text(json.dumps({"raw_file": "a", "lanes": [[-2] * len(ROWS)], "h_samples": ROWS}) + "\n")
+    predicted.write_text('{"raw_file": "a", "lanes": [], "run_time": 1}\n')
+    assert tusimple(str(predicted), str(truth)) == 2
+    assert "none of the 1 frames has a lane to score against" in capsys.readouterr().err
+    for path in (folders / "gt").rglob("*.lines.txt"):
+        path.write_text("")
+    assert culane("--pred", str(folders / "pred"), "--gt", str(folders / "gt")) == 0
+    assert "none of the 3 labels has a lane" in capsys.readouterr().err
+
+
+def test_a_drivers_folder_may_be_a_link(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folders / "gt" / "a").rename(folders / "elsewhere")
+    (folders / "gt" / "a").symlink_to(folders / "elsewhere", target_is_directory=True)
+    (folders / "elsewhere" / "round").symlink_to(folders / "gt", target_is_directory=True)
+    assert culane("--pred", str(folders / "pred"), "--gt", str(folders / "gt")) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:2] == ["total", "3"]

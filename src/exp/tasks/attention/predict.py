@@ -2,9 +2,9 @@
 
 ``exp predict task=attention ckpt=CELL/best.ckpt photo.jpg ...`` prints the five likeliest classes of each
 photo and writes ``NAME.attention.png`` (the photo, the effect of some blocks over it, Grad-CAM) into ``out`` (the
-working directory). ``format=json`` prints one object a photo; ``maps=false`` writes no pictures. The short side of a
-photo is resized to the net's size and the centre cut out. A cell with a block of your own needs
-``target=package.module:Class`` again, since the block's code is run.
+working directory; where two photos share a name, into folders like theirs). ``format=json`` prints one object a photo;
+``maps=false`` writes no pictures. The short side of a photo is resized to the net's size and the centre cut out. A cell
+with a block of your own needs ``target=package.module:Class`` again, since the block's code is run.
 """
 
 import json
@@ -17,6 +17,7 @@ import numpy as np
 
 from exp.cells.files import read_json
 from exp.data.decode import read_image
+from exp.data.files import distinct_names
 from exp.data.source import DataError
 from exp.options.errors import ConfigError, nearest
 from exp.tasks.attention.module import Attention
@@ -48,6 +49,8 @@ def predict(options: dict[str, str], paths: Sequence[Path]) -> int:
     task = cast(Attention, load_task(options.get("ckpt"), "attention"))
     out = Path(options.get("out", "."))
     read, pixels = [], []
+    paths = list(dict.fromkeys(paths))
+    called = dict(zip(paths, distinct_names(paths, [path.stem for path in paths]), strict=True))
     for path in paths:
         try:
             pixels.append(as_input(path, task.source.shape[0], getattr(task.source, "stored", task.source.shape[1])))
@@ -58,7 +61,7 @@ def predict(options: dict[str, str], paths: Sequence[Path]) -> int:
     if not read:
         raise DataError("none of the photos could be read")
     for path, image in zip(read, pixels, strict=True):
-        picture = None if options.get("maps") == "false" else out / f"{path.stem}.attention.png"
+        picture = None if options.get("maps") == "false" else out / f"{called[path]}.attention.png"
         likeliest = classify(task, image, picture)
         if options.get("format") == "json":
             maps = None if picture is None else str(picture)
@@ -111,7 +114,7 @@ def as_input(path: Path, channels: int, size: int) -> np.ndarray:
 
 
 def _names(task: Attention) -> list[str]:
-    """Returns the classes' names; numbers where the data set, which knows them, is not at hand."""
+    """Returns the classes' names; numbers where neither the checkpoint nor the data set at hand knows them."""
     try:
         names = task.source.class_names
     except DataError:

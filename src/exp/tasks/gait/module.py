@@ -1,5 +1,6 @@
 """Gait recognition by the CASIA-B protocol (notebook 000_5904b90314bc883c.txt)."""
 
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,6 @@ import torch
 from torch import Tensor
 
 from exp.options.config import Config
-from exp.options.errors import DataError
 from exp.tasks.base import Diverged, Task
 from exp.tasks.build import attention
 from exp.tasks.gait import pictures
@@ -18,12 +18,13 @@ from exp.tasks.gait.data.casia_b import CasiaB
 from exp.tasks.gait.data.clip_batches import ClipBatch, PersonBatches, WalkBatches
 from exp.tasks.gait.data.clips import Clips
 from exp.tasks.gait.data.frame_sampler import FrameSampler
+from exp.tasks.gait.data.protocol import require_protocol
 from exp.tasks.gait.data.walkers import Walkers
 from exp.tasks.gait.losses.collapse import CollapseAlarm
 from exp.tasks.gait.losses.cosine import cosine_cross_entropy
 from exp.tasks.gait.losses.gather import gathered
 from exp.tasks.gait.losses.triplet import batch_all_triplet, part_distances
-from exp.tasks.gait.metrics import GALLERY, PROBES, distances, evaluate, part_major
+from exp.tasks.gait.metrics import PROBES, distances, evaluate, part_major
 from exp.tasks.gait.models.net import GaitOutput
 from exp.tasks.gait.models.temporal import FrameLSTM
 from exp.tasks.gait.options import BackboneOptions, ClipOptions, GaitOptions
@@ -152,7 +153,7 @@ class Gait(Task):
                 world_size=world_size,
                 accumulate=self.config.trainer.accumulate,
             )
-        _require_protocol(split, clips)
+        require_protocol(split, clips.types.tolist(), clips.views.tolist())
         frames = None if task.test_frames == "all" else task.test_frames
         return WalkBatches(
             clips,
@@ -192,7 +193,8 @@ class Gait(Task):
     def extra_costs(self) -> dict[str, float]:
         """Returns what the LSTM keeps for its backward pass on one device, and the chunks in which it runs.
 
-        They are ``lstm_gib``, in GiB, and ``lstm_chunks``; a net without an LSTM has neither.
+        They are ``lstm_gib``, in GiB, and ``lstm_chunks``, and ``lstm_gib_128``, what a batch of 128 walks would keep,
+        the source's example; a net without an LSTM has none of them.
         """
         lstm = self._lstm
         if lstm is None:
@@ -201,7 +203,11 @@ class Gait(Task):
         walks = -(-data.batch_subjects * data.batch_clips // (trainer.devices * trainer.accumulate))
         each = 4 if trainer.precision == "32-true" else 2
         gib = lstm.estimate(walks, data.frames, each=each) / 2**30
-        return {"lstm_gib": round(gib, 4), "lstm_chunks": lstm.chunks(walks, data.frames, each=each)}
+        return {
+            "lstm_gib": round(gib, 4),
+            "lstm_chunks": lstm.chunks(walks, data.frames, each=each),
+            "lstm_gib_128": round(lstm.estimate(128, data.frames, each=each) / 2**30, 4),
+        }
 
     def loss(self, batch: ClipBatch) -> tuple[Tensor, int]:
         """Returns the triplet loss over the micro-batch of all ranks plus the cross-entropy, and this rank's clips."""
@@ -246,14 +252,14 @@ class Gait(Task):
         super().on_test_epoch_end()
 
     def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
-        """Writes pictures and features.npz where asked for, and returns the embedding's shape."""
+        """Writes pictures and features.npz where asked for; returns the embedding's shape and the memory's peak."""
         assert self._tested is not None
         features, clips = self._tested.features, self._tested.clips
         if self.config.task.save_features:
             np.savez(folder / "features.npz", features=features, ids=clips.ids, types=clips.types, views=clips.views)
         if self.config.task.pictures:
             self._draw(folder, features, clips)
-        return {"embedding": list(features.shape[1:])}
+        return {"embedding": list(features.shape[1:]), "peak_gib": round(_peak_bytes(self.device) / 2**30, 4)}
 
     def _draw(self, folder: Path, features: np.ndarray, clips: Clips) -> None:
         """Writes silhouettes.png, views.png and search.png."""
@@ -281,21 +287,14 @@ class Gait(Task):
         pictures.draw_search(folder / "search.png", (_named(clips, probe), pictures.strip(clips.read(probe))), found)
 
 
+def _peak_bytes(device: torch.device) -> int:
+    """Returns the most memory taken so far: of tensors on a GPU, of the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def _named(clips: Clips, row: int) -> str:
     """Returns the name of a walk, such as ``001 nm-05 090``."""
     return f"{clips.ids[row]} {clips.types[row]} {clips.views[row]}"
-
-
-def _require_protocol(split: str, clips: Clips) -> None:
-    """Refuses a part that the protocol cannot score before anything is trained.
-
-    Raises:
-        DataError: There is no gallery, no probe, or only one angle.
-    """
-    known = set(clips.types.tolist())
-    probes = {kind for kinds in PROBES.values() for kind in kinds}
-    for what, kinds in (("gallery", set(GALLERY)), ("probe", probes)):
-        if not known & kinds:
-            raise DataError(f"{split}: no {what} walk among {len(clips)} clips; it needs {', '.join(sorted(kinds))}")
-    if len(set(clips.views.tolist())) < 2:
-        raise DataError(f"{split}: all walks are from one angle, and pairs of the same angle are left out")

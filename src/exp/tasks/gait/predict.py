@@ -1,6 +1,6 @@
 """Who walks in these clips? ``exp predict task=gait ckpt=CELL/best.ckpt [gallery=PATH] CLIP ...``
 
-A clip is a folder of PNG silhouettes or an .npz file with one uint8 array (T, H, W). Each is embedded, and a gallery
+A clip is a folder of silhouettes or an .npz file with one uint8 array (T, H, W). Each is embedded, and a gallery
 ranked by distance: ``gallery`` is a features.npz that a cell has left (``task.save_features=true``), or a folder of
 clips, each named by its folder or file; without it, the normal walks of the cell's own test part. ``format=json``
 prints one object a clip.
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from exp.data.decode import ENDINGS
 from exp.data.source import unreadable
+from exp.data.text import natural
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.tasks.checkpoint import load_task
-from exp.tasks.gait.data.casia_b import read_silhouette
-from exp.tasks.gait.data.silhouette import aligned
+from exp.tasks.gait.data.silhouette import aligned, read_silhouette, spread
 from exp.tasks.gait.metrics import GALLERY, ProtocolError, distances, load, part_major
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def predict(options: dict[str, str], files: Sequence[Path]) -> int:
     if form not in ("text", "json"):
         raise ConfigError(f"format={form}: not one of text, json")
     if not files:
-        raise ConfigError("give clips: folders of PNG silhouettes or .npz files with one array (T, H, W)")
+        raise ConfigError("give clips: folders of silhouettes or .npz files with one array (T, H, W)")
     task = cast("Gait", load_task(options.get("ckpt"), "gait"))
     for entry in search(task, files, options.get("gallery")):
         if form == "json":
@@ -112,16 +113,17 @@ def read_clip(path: Path, size: tuple[int, int]) -> np.ndarray:
     """Returns silhouettes aligned to the net's size, uint8 (T, H, W); frames without a person are left out.
 
     Args:
-        path: A folder of PNG files, taken in the order of their names, or an .npz file with one array.
+        path: A folder of images, taken in the order of their numbers, or an .npz file with one array.
         size: (H, W) of the net's frames.
 
     Raises:
         DataError: There is nothing there, it is damaged, or no frame shows a person.
     """
     if path.is_dir():
-        files = sorted(path.glob("*.png"))
+        images = (file for file in path.iterdir() if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
+        files = sorted(images, key=lambda file: natural(file.name))
         if not files:
-            raise DataError(f"{path}: no PNG files in this folder")
+            raise DataError(f"{path}: no images ({', '.join(ENDINGS)}) in this folder")
         raw = [read_silhouette(file) for file in files]
     else:
         raw = list(_array(path))
@@ -148,7 +150,7 @@ def _array(path: Path) -> np.ndarray:
         frames = frames.astype(np.uint8) * np.uint8(255)
     if frames.ndim != 3 or frames.dtype != np.uint8 or not len(frames):
         raise DataError(f"{path}: expected uint8 (T, H, W), got {frames.dtype} {frames.shape}")
-    return frames
+    return spread(frames)
 
 
 def _gallery(task: Gait, wanted: str | None) -> tuple[list[str], np.ndarray]:
@@ -169,6 +171,6 @@ def _gallery(task: Gait, wanted: str | None) -> tuple[list[str], np.ndarray]:
     folder = Path(wanted)
     clips_there = sorted(path for path in folder.glob("*") if path.is_dir() or path.suffix == ".npz")
     if not clips_there:
-        raise DataError(f"gallery={wanted}: no clips (folders of PNG silhouettes, .npz files) in this folder")
+        raise DataError(f"gallery={wanted}: no clips (folders of silhouettes, .npz files) in this folder")
     size = task.source.shape[1:]
     return [path.name for path in clips_there], np.stack([embed(task, read_clip(path, size)) for path in clips_there])

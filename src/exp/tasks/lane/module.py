@@ -35,6 +35,8 @@ Y_ADVANCES_BELOW = 0.1
 """Mean x loss of an epoch that takes the y loss to its next stage."""
 CELL = STRIDES[LEVELS[0]]
 """Pixels of the cells in which places are given to the model."""
+PROMPT_PIXELS = 5.0
+"""Largest distance in original pixels of a given point from the label, as in the preprint."""
 _CEILING_IMAGES = 500  # labels that are encoded and decoded before training
 _SAMPLE = 2000  # labels whose tokens are looked at before training
 _REFUSED_SHARE = 0.01  # of steps that are too large for the tokens
@@ -265,7 +267,31 @@ class Lane(Task):
         if self._grad_norm is not None:
             extra["grad_norm"] = float(self._grad_norm)
         blocks = len(self.model.blocks) if self.config.task.probe else 0
-        return LaneScores(self.codec, split.lanes, split.categories, blocks=blocks, device=self.device, extra=extra)
+        return LaneScores(
+            self.codec,
+            split.lanes,
+            split.categories,
+            blocks=blocks,
+            device=self.device,
+            extra=extra,
+            prompts=self._prompts,
+        )
+
+    @property
+    def _prompts(self) -> list[int]:
+        """Numbers of given points for which the test is scored too; none in validation."""
+        return self.config.task.prompts if self._evaluated == "test" else []
+
+    def _prompt(self, batch: LaneBatch, points: int) -> Tensor:
+        """Returns tokens (B, S, T) of the first points of each lane, somewhat off; -1 at all other rows."""
+        x = batch.x.cpu().double().numpy()
+        there = ~np.isnan(x)
+        given = there & (there.cumsum(-1) <= points)
+        generator = np.random.default_rng([self.config.seed, points, *batch.rows.tolist()])
+        off = generator.uniform(-PROMPT_PIXELS, PROMPT_PIXELS, x.shape) * self.codec.view.scale[0]
+        off = np.clip(x + off, 0, np.nextafter(self.codec.view.width, 0))
+        tokens = self.codec.tokens.encode(np.where(given, off, np.nan).reshape(-1, x.shape[-1])).reshape(x.shape)
+        return torch.from_numpy(np.where(given, tokens, -1)).to(batch.ids.device)
 
     def score(self, batch: LaneBatch, scores: LaneScores) -> None:
         """Adds a batch, after a pass with the answers as inputs and another in which the model writes by itself."""
@@ -290,6 +316,12 @@ class Lane(Task):
                 uniformity=probe or [],
                 token_mean=tokens.mean(),
                 token_std=tokens.std(),
+                prompted={
+                    points: self.model.generate(
+                        memories, temperature=task.temperature, generator=generator, prompt=self._prompt(batch, points)
+                    )
+                    for points in self._prompts
+                },
             ),
             batch.rows,
         )

@@ -14,6 +14,10 @@ def _ramp(value: list[float]) -> str | None:
     return None if len(value) == 2 and 0 <= value[0] <= value[1] else "two epochs, the first not after the second"
 
 
+def _points(value: list[int]) -> str | None:
+    return None if all(points >= 1 for points in value) else "numbers of at least 1"
+
+
 _SPARSE = ("p3", "p4", "p4+p5", "p3+p4+p5")
 
 
@@ -71,6 +75,15 @@ class LaneOptions(TaskOptions):
     """Temperature of decoding in validation and test; 0 is greedy."""
     probe: bool = option(True, identity=False)
     """Whether evaluation also measures how uniform the attention to the image is."""
+    prompts: list[int] = option([], _points)
+    """Numbers of points: for each, the test is also scored (f1_50_promptN) with that many first points of every
+    labelled lane given, each up to 5 original pixels off."""
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        if self.prompts and self.order != "bottom_up":
+            return f"task.prompts={self.prompts}: a lane's first points are its lowest; it needs task.order=bottom_up"
+        return super().conflict(config)
 
 
 class LaneLMOptions(ModelOptions):
@@ -80,8 +93,8 @@ class LaneLMOptions(ModelOptions):
     builds = "exp.tasks.lane.models.lanelm:LaneLM"
     kind = "lanes"
 
-    backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101"] = "resnet18"
-    """Image encoder, with the ImageNet stem."""
+    backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101", "dla34"] = "resnet18"
+    """Image encoder, with the ImageNet stem; dla34 takes no attention block."""
     width: int = option(64, at_least(1))
     """Channels of the backbone's first stage."""
     frozen: bool = False
@@ -129,6 +142,10 @@ class LaneLMOptions(ModelOptions):
         """Returns why these options and the rest of the run contradict each other, or None."""
         if self.dim % self.heads or self.dim % 4:
             return f"model.dim={self.dim}: has to be a multiple of 4 and of model.heads={self.heads}"
+        if self.backbone == "dla34" and config.att.name != "none":
+            return f"att={config.att.name}: model.backbone=dla34 has no place for it; take a ResNet"
+        if self.backbone == "dla34" and self.width % 4:
+            return f"model.width={self.width}: has to be a multiple of 4 with model.backbone=dla34"
         return super().conflict(config)
 
 

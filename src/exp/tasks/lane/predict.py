@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from exp.data.decode import ENDINGS, read_colour
+from exp.data.files import distinct_names
 from exp.data.source import DataError
+from exp.data.text import natural
 from exp.options.errors import ConfigError, nearest
 from exp.tasks.checkpoint import load_task
 from exp.tasks.lane.data.codec import LaneCodec
@@ -47,7 +49,8 @@ def predict(options: dict[str, str], paths: Sequence[Path]) -> int:
     batch_size = _number(options, "batch_size", 16, int)
     if temperature < 0 or batch_size < 1:
         raise ConfigError("temperature has to be at least 0 and batch_size at least 1")
-    images = list(_images(paths))
+    listed = dict(_images(paths))
+    images = list(zip(listed, distinct_names(list(listed), list(listed.values())), strict=True))
     if not images:
         raise DataError(f"no images ({', '.join(ENDINGS)}) in {', '.join(map(str, paths)) or 'nothing: name a folder'}")
     out = _out_folder(options)
@@ -127,7 +130,7 @@ def _images(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Yields images, each with its name without ending, relative to the folder that was given."""
     for path in paths:
         if path.is_dir():
-            for file in sorted(path.rglob("*")):
+            for file in sorted(path.rglob("*"), key=lambda file: natural(file.as_posix())):
                 if file.suffix.lower() in ENDINGS and not file.name.endswith(".overlay.png"):
                     yield file, file.relative_to(path).with_suffix("").as_posix()
         elif path.exists():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from exp.data.source import DataError, unreadable
+from exp.data.source import DataError
 from exp.tasks.lane.data.culane import category, label_name, read_list
 from exp.tasks.lane.data.lines import ENDING
+from exp.tasks.lane.data.tusimple import read_frames
 from exp.tasks.lane.metrics import culane_folders, tusimple
 from exp.tasks.lane.metrics.culane import CROSS, HEIGHT, WIDTH
 
@@ -82,10 +84,23 @@ def _lists(given: argparse.Namespace) -> dict[str, list[str]]:
         return {category(path): [label_name(image) for image in read_list(path)] for path in paths}
     if given.list:
         return {"all": [label_name(image) for image in read_list(given.list)]}
-    names = sorted(path.relative_to(given.gt).as_posix() for path in given.gt.rglob(f"*{ENDING}"))
+    names = sorted(_below(given.gt))
     if not names:
         raise DataError(f"{given.gt}: no {ENDING} files there; it has to be the folder of the labels")
     return {"all": names}
+
+
+def _below(root: Path) -> list[str]:
+    """Returns the labels below a folder, links to folders followed, each folder once."""
+    names, seen = [], set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        state = os.stat(folder)
+        if (state.st_dev, state.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        names += [(Path(folder) / file).relative_to(root).as_posix() for file in files if file.endswith(ENDING)]
+    return names
 
 
 def _table(result: dict[str, Any]) -> str:
@@ -125,7 +140,10 @@ def score_tusimple(words: list[str], prog: str) -> int:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text has percentages, json shares")
     given = parser.parse_args(words)
     try:
-        score = tusimple.evaluate(read_frames(given.pred), read_frames(given.gt), timed=not given.no_time)
+        wanted = ("raw_file", "lanes", *(() if given.no_time else ("run_time",)))
+        predicted = [frame for _, frame in read_frames(given.pred, wanted)]
+        labels = [frame for _, frame in read_frames(given.gt, ("raw_file", "lanes", "h_samples"))]
+        score = tusimple.evaluate(predicted, labels, timed=not given.no_time)
     except DataError as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
@@ -135,32 +153,6 @@ def score_tusimple(words: list[str], prog: str) -> int:
     else:
         print("  ".join(f"{name} {100 * value:.2f}" for name, value in numbers.items()))
     return 0
-
-
-def read_frames(path: Path) -> list[dict[str, Any]]:
-    """Returns the JSON objects of a file, one a line.
-
-    Raises:
-        DataError: The file cannot be read or a line is no JSON object.
-    """
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file; one frame a line is expected") from None
-    frames = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            frame = json.loads(line)
-        except ValueError:
-            raise DataError(f"{path}, line {number}: damaged JSON; one frame a line is expected") from None
-        if not isinstance(frame, dict):
-            raise DataError(f"{path}, line {number}: not a JSON object; one frame a line is expected")
-        frames.append(frame)
-    return frames
 
 
 def _first_line(function: Callable[..., Any]) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,13 +111,25 @@ def test_cache_is_reused_across_shares_and_made_again_for_other_data(
     assert len(decoded) == 179
 
 
-def test_fingerprint_is_of_names_and_sizes(root: Path, tmp_path: Path) -> None:
+def test_fingerprint_is_of_names_and_contents(root: Path, tmp_path: Path) -> None:
     first = ImageFolder(root=str(root)).check()
     moved = root.rename(tmp_path / "moved")
     assert ImageFolder(root=str(moved), size=32, val_fraction=0.3).check() == first
-    with (moved / "val" / "cat" / "01.png").open("ab") as file:
-        file.write(b"x")
+    path = moved / "val" / "cat" / "01.png"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert ImageFolder(root=str(moved)).check() != first
+
+
+def test_swapped_class_folders_are_decoded_anew(root: Path, tmp_path: Path) -> None:
+    before = ImageFolder(root=str(root), size=8).load()["test"]
+    for part in ("train", "val"):
+        (root / part / "ant").rename(root / part / "ant-bee")
+        (root / part / "bee").rename(root / part / "ant")
+        (root / part / "ant-bee").rename(root / part / "bee")
+    after = ImageFolder(root=str(root), size=8).load()["test"]
+    assert np.array_equal(after.images[after.labels == 0], before.images[before.labels == 1])
+    assert np.array_equal(after.images[after.labels == 2], before.images[before.labels == 2])
 
 
 @pytest.mark.parametrize("kind", ["truncated jpeg", "truncated png", "empty", "text"])
@@ -263,3 +276,30 @@ def test_images_may_be_stored_larger_than_they_are_used(root: Path) -> None:
     assert np.array_equal(parts["test"].images[1], read_image(file, 20))
     with pytest.raises(ValueError, match="stored=12: has to be at least size=16"):
         ImageFolder(size=16, stored=12)
+
+
+def test_links_are_followed_and_what_is_left_out_is_counted(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (root / "train" / "ant").rename(elsewhere)
+    (root / "train" / "ant").mkdir()
+    (root / "train" / "ant" / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "round").symlink_to(elsewhere, target_is_directory=True)
+    (root / "train" / "bee" / "00.JPEG").rename(root / "train" / "bee" / "00.jfif")
+    for name in ("a.gif", "b.gif", "c.avif", "d"):
+        (root / "train" / "bee" / name).write_bytes(b"x")
+    (root / "train" / "bee" / "broken.png").symlink_to(root / "gone.png")
+    source = ImageFolder(root=str(root), size=8, val_fraction=0)
+    assert len(source.load()["train"]) == 30
+    assert "left out 2 .gif" in caplog.text
+    for counted in ("1 .avif", "1 without ending", "1 broken link", "1 link to a folder above"):
+        assert counted in caplog.text
+    run_verb("data", ["imagefolder", f"root={root}", "size=8"])
+    assert "left out" in capsys.readouterr().out
+
+
+def test_a_name_of_an_older_system_is_refused(root: Path) -> None:
+    (root / "train" / "bee" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"bee/caf\\xe9.png: the name is not UTF-8"):
+        ImageFolder(root=str(root), size=8).check()

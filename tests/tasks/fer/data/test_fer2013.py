@@ -1,5 +1,6 @@
 """FER2013 in each of its forms, and each way in which a file can be damaged."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from exp.data.source import DataError, Split
+from exp.tasks.fer.data import fer2013
 from exp.tasks.fer.data.expression import EXACT, EXPRESSIONS, NEAR, ExpressionSplit
 from exp.tasks.fer.data.fer2013 import FER2013
 from exp.tasks.fer.data.fer_csv import OFFICIAL
@@ -48,6 +50,7 @@ def test_public_is_validation_and_private_is_test(tmp_path: Path, name: str, hea
 
 def test_the_second_start_reads_the_cache_and_not_the_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv(tmp_path / "fer2013.csv", *faces())
+    os.utime(tmp_path / "fer2013.csv", (1.6e9, 1.6e9))  # one written just now could change again unseen
     first = load(tmp_path)
 
     def parse(*arguments: object) -> None:
@@ -303,3 +306,64 @@ def test_the_real_set_is_what_it_should_be(real_data: Path) -> None:
     test = parts["test"]
     assert isinstance(test, ExpressionSplit)
     assert int((test.copies == EXACT).sum()) == 314
+
+
+def test_ferplus_in_another_order_is_seen(tmp_path: Path) -> None:
+    write_csv(tmp_path / "fer2013.csv", *faces())
+    write_votes(tmp_path / "fer2013new.csv", votes())
+    lines = (tmp_path / "fer2013new.csv").read_text().splitlines()
+    head, rows = lines[0], lines[1:]
+    name = head.split(",").index("Image name")
+    named = []
+    for number, row in enumerate(rows):
+        cells = row.split(",")
+        cells[name] = f"fer{len(rows) - number:07d}.png"
+        named.append(",".join(cells))
+    (tmp_path / "fer2013new.csv").write_text("\n".join([head, *named]) + "\n")
+    with pytest.raises(DataError, match=r"line 11: rows are not in the order of the images' names"):
+        load(tmp_path, labels="ferplus")
+
+
+def test_votes_of_other_faces_are_seen_by_their_agreement() -> None:
+    labels = np.random.RandomState(0).randint(0, 8, 1000)
+    same = np.array([6, 3, 5, 4, 0, 1, 2, 0])[labels]
+    fer2013._refuse_unrelated(Path("fer2013new.csv"), labels, same)
+    with pytest.raises(DataError, match="rows of the two files do not correspond"):
+        fer2013._refuse_unrelated(Path("fer2013new.csv"), labels, np.roll(same, 1))
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n\n", "\n"], ids=repr)
+def test_line_ends_and_blank_lines_change_nothing(tmp_path: Path, end: str) -> None:
+    images, labels = faces()
+    path = write_csv(tmp_path / "fer2013.csv", images, labels)
+    path.write_bytes((path.read_text().replace("\n", end) + end).encode("utf-8-sig"))
+    check_parts(load(tmp_path), images, labels)
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fer2013.csv", *faces())
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "PublicTest" not in line))
+    with pytest.raises(DataError, match=r"fer2013.csv: has no faces of PublicTest; get the whole set"):
+        load(tmp_path)
+
+
+def test_folders_beside_the_classes_and_other_files_are_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images, labels = faces()
+    write_folder(tmp_path, images, labels)
+    (tmp_path / "train" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "train" / EXPRESSIONS[0] / "notes.gif").touch()
+    (tmp_path / "test").rename(tmp_path / "val")
+    check_parts(load(tmp_path), images, labels, near=1)
+    assert "left out 1 .gif" in caplog.text
+
+
+def test_another_image_of_equal_size_is_another_set(tmp_path: Path) -> None:
+    images, labels = faces()
+    write_folder(tmp_path, images, labels)
+    before = FER2013(root=str(tmp_path), counts="any").check()
+    path = next((tmp_path / "train").rglob("*.*"))
+    data = path.read_bytes()
+    path.write_bytes(data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
+    assert FER2013(root=str(tmp_path), counts="any").check() != before

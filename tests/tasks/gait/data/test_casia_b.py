@@ -45,7 +45,7 @@ def main(words: list[str]) -> int:
 
 def test_walkers_written_as_opengaits_tree_come_back_pixel_by_pixel(tree: Path) -> None:
     source = reader(tree)
-    assert len(source.check()) == 16
+    assert len(source.check()) == 32
     parts, original = source.load(), walkers().load()
     assert set(parts) == {"train", "test"}
     for split, part in parts.items():
@@ -259,3 +259,85 @@ def test_check_works_for_every_set_that_needs_no_files(capsys: pytest.CaptureFix
 def test_options_out_of_range_are_refused(options: dict[str, int], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         reader(tmp_path, **options)
+
+
+def frames_of(folder: Path) -> list[np.ndarray]:
+    """Silhouettes that grow wider from frame to frame, in place of a walk's pickle."""
+    for path in folder.iterdir():
+        path.unlink()
+    return [silhouette(20 + 2 * number) for number in range(12)]
+
+
+def test_frames_are_read_in_the_order_of_their_numbers(tree: Path) -> None:
+    folder = one(tree).parent
+    images = frames_of(folder)
+    for number, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{number + 1}.png"), image)
+    part = reader(tree).load()["train"]
+    wanted = [frame for frame in (aligned(image, 16) for image in images) if frame is not None]
+    assert np.array_equal(part.read(row_of(part)), np.stack(wanted))
+
+
+@pytest.mark.parametrize("ending", [".PNG", ".bmp", ".jpg", ".tif"])
+def test_frames_of_other_formats_and_of_zeros_and_ones_are_read(tree: Path, ending: str) -> None:
+    folder = one(tree).parent
+    images = frames_of(folder)
+    for number, image in enumerate(images):
+        written = image if ending == ".jpg" else image // 255
+        cv2.imwrite(str(folder / f"{number:03d}{ending.lower()}"), written)
+        (folder / f"{number:03d}{ending.lower()}").rename(folder / f"{number:03d}{ending}")
+    part = reader(tree).load()["train"]
+    wanted = np.stack([frame for frame in (aligned(image, 16) for image in images) if frame is not None])
+    got = part.read(row_of(part))
+    assert got.shape == wanted.shape
+    assert np.abs(got.astype(int) - wanted).mean() < (8 if ending == ".jpg" else 0.01)
+
+
+def test_pickles_of_zeros_and_ones_are_white_on_black(tree: Path) -> None:
+    frames = np.random.RandomState(0).randint(0, 2, (4, 16, 16)).astype(np.uint8)
+    one(tree).write_bytes(pickle.dumps(frames, protocol=4))
+    part = reader(tree).load()["train"]
+    assert np.array_equal(part.read(row_of(part)), frames * 255)
+
+
+def test_angles_without_zeros_are_read_and_what_is_no_angle_is_said(tree: Path, capsys: Any) -> None:
+    for walk in tree.glob("*/*"):
+        (walk / "000").rename(walk / "0")
+        (walk / "0" / "000.pkl").rename(walk / "0" / "0.pkl")
+    (tree / "001" / "background").mkdir()
+    (tree / "001" / "nm-01" / "left").mkdir()
+    source = reader(tree)
+    assert set(source.load()["test"].views) == {"000", "180"}
+    assert sorted(source.left_out) == ["001/background", "001/nm-01/left"]
+    main(["casia_b", f"root={tree}", "size=16", "train_subjects=4", "val_subjects=0"])
+    assert "left out     2" in capsys.readouterr().out
+    (tree / "001" / "nm-01" / "000").mkdir()
+    with pytest.raises(DataError, match="are the same angle"):
+        reader(tree).check()
+
+
+def test_a_part_that_cannot_be_scored_is_refused_before_training(tree: Path, caplog: Any) -> None:
+    for walk in tree.glob("00[56]/cl-*"):
+        walk.rename(tree / walk.name.replace("cl", f"{walk.parent.name}cl"))
+    for folder in tree.glob("*cl-*"):
+        folder.rename(tree.parent / folder.name)
+    reader(tree).check()
+    assert "test: no CL walks; mean_r1 is the mean of NM, BG" in caplog.text
+    for walk in tree.glob("00[56]/nm-0[1-4]/180"):
+        walk.rename(tree.parent / f"{walk.parent.parent.name}{walk.parent.name}")
+    for walk in tree.glob("00[56]/*/180"):
+        walk.rename(tree.parent / f"{walk.parent.parent.name}{walk.parent.name}x")
+    with pytest.raises(DataError, match="test: all walks are from one angle"):
+        reader(tree).check()
+
+
+def test_equal_names_and_sizes_with_other_pixels_are_other_data(tree: Path) -> None:
+    before, first = reader(tree).check(), reader(tree).load()["train"]
+    frames = first.read(row_of(first)).copy()
+    frames[0] = 255 - frames[0]
+    size = one(tree).stat().st_size
+    one(tree).write_bytes(pickle.dumps(frames, protocol=4))
+    assert one(tree).stat().st_size == size
+    assert reader(tree).check() != before
+    part = reader(tree).load()["train"]
+    assert np.array_equal(part.read(row_of(part)), frames), "the cache of the former pixels is not used"

@@ -46,7 +46,7 @@ def test_culane_as_published(culane: Path) -> None:
     assert abs(int(parts["train"].images[5, 0].mean()) - 50) <= 2  # red, in the first channel
     assert parts["train"].images[5, 1:].max() <= 3
     assert parts["train"].report.empty_images == 3
-    assert len(source.check()) == 16
+    assert len(source.check()) == 32
 
 
 def test_culane_holdout_and_overfit(culane: Path) -> None:
@@ -107,7 +107,7 @@ def test_lists_name_images_and_categories(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(DataError, match=message):
             read_list(path)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"a\xff\xfe")
     with pytest.raises(DataError, match="not a text file"):
         read_list(path)
 
@@ -130,7 +130,7 @@ def test_tusimple(tusimple: Path) -> None:
     parts = source.load()
     assert {part: len(split) for part, split in parts.items()} == {"train": 3, "val": 1, "test": 2}
     assert [[lane.tolist() for lane in lanes] for lanes in parts["val"].lanes] == [[[[32, 50], [30, 40]]]]
-    assert len(source.check()) == 16
+    assert len(source.check()) == 32
     (tusimple / "clips/test_label/1/20.jpg").unlink()
     with pytest.raises(DataError, match="labelled but not there"):
         TuSimple(root=str(tusimple), **SMALL).check()
@@ -187,3 +187,111 @@ def test_overfit_frames_are_spread() -> None:
     frames = [Frame(str(n), [np.zeros((2, 2))] * (3 if n % 2 else 1)) for n in range(20)]
     assert [frame.name for frame in spread(frames, 2)] == ["5", "15"]
     assert len(spread([Frame("a", [np.zeros((2, 2))])], 1)) == 1
+
+
+def spoilt(root: Path, names: dict[str, bytes]) -> Path:
+    for name, data in names.items():
+        (root / name).write_bytes(data)
+    return root
+
+
+def test_lists_made_on_windows_name_the_same_images(culane: Path) -> None:
+    source = CULane(root=str(culane), **SMALL)
+    before = [source.load()[part].names for part in ("train", "val", "test")]
+    categories = source.load()["test"].categories
+    lists = sorted((culane / "list").rglob("*.txt"))
+    for path, encoding in zip(lists, ("utf-8-sig", "utf-16", "utf-8-sig", "utf-16", "utf-8-sig"), strict=True):
+        lines = path.read_text().split()
+        path.write_bytes("".join(f".\\{line.lstrip('/')}\r\n".replace("/", "\\") for line in lines).encode(encoding))
+    for path in culane.rglob("*.lines.txt"):
+        path.write_bytes(path.read_text().replace("\n", "\r\n").encode("utf-8-sig"))
+    again = CULane(root=str(culane), **SMALL).load()
+    assert [again[part].names for part in ("train", "val", "test")] == before
+    assert again["test"].categories == categories
+
+
+def test_a_folder_may_have_blanks(culane: Path) -> None:
+    (culane / "driver_1").rename(culane / "driver 1")
+    for path in (culane / "list").rglob("*.txt"):
+        path.write_text(path.read_text().replace("driver_1", "driver 1").replace(".jpg", ".jpg /masks/1.png 1 0"))
+    assert CULane(root=str(culane), **SMALL).load()["train"].names[0] == "driver 1/a.MP4/00000.jpg"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ({"list/val.txt": b"../../etc/passwd.jpg\n"}, r"val.txt, line 1: .* leads out of the set's folder"),
+        (
+            {"list/test_split/test0_normal.txt": b"a.jpg\n", "list/test_split/test7_cross.txt": b"b.jpg\n"},
+            "name none of",
+        ),
+        ({f"driver_1/a.MP4/{n:05d}.lines.txt": b"" for n in range(15, 20)}, "none of the 5 labels of the test part"),
+        ({f"driver_1/a.MP4/{n:05d}.lines.txt": b"" for n in range(20)}, "none of the 12 labels of the train part"),
+        ({"driver_1/a.MP4/00016.lines.txt": b"1 2 3\n"}, "00016.lines.txt, line 1: 3 numbers"),
+    ],
+    ids=["leads out", "categories", "no test lane", "no lane", "damaged"],
+)
+def test_what_cannot_be_used_is_refused_before_anything_starts(
+    culane: Path, spoil: dict[str, bytes], message: str
+) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        CULane(root=str(spoilt(culane, spoil)), **SMALL).check()
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_an_image_of_equal_size_and_a_list_in_another_order_are_other_data(culane: Path) -> None:
+    prints = [CULane(root=str(culane), **SMALL).check()]
+    path = culane / "driver_1/a.MP4/00003.jpg"
+    path.write_bytes(path.read_bytes()[:-3] + b"\x00\xff\xd9")
+    prints.append(CULane(root=str(culane), **SMALL).check())
+    lines = (culane / "list/train.txt").read_text().splitlines()
+    (culane / "list/train.txt").write_text("\n".join(reversed(lines)) + "\n")
+    prints.append(CULane(root=str(culane), **SMALL).check())
+    assert len(set(prints)) == 3
+
+
+def test_tusimple_needs_the_labels_of_the_test(tusimple: Path) -> None:
+    tasks = [json.loads(line) for line in (tusimple / "test_label.json").read_text().splitlines()]
+    (tusimple / "test_label.json").rename(tusimple / "test_tasks_0627.json")
+    with pytest.raises(DataError, match="lacks test_label.json"):
+        TuSimple(root=str(tusimple), **SMALL).check()
+    empty = "\n".join(json.dumps(frame | {"lanes": [[-2, -2, -2]]}) for frame in tasks)
+    (tusimple / "test_label.json").write_text(empty)
+    with pytest.raises(DataError, match="none of the 2 labels of the test part has a lane"):
+        TuSimple(root=str(tusimple), **SMALL).check()
+
+
+def test_tusimple_images_are_known_by_content(tusimple: Path) -> None:
+    before = TuSimple(root=str(tusimple), **SMALL).check()
+    path = tusimple / "clips/test_label/1/20.jpg"
+    path.write_bytes(path.read_bytes()[:-3] + b"\x00\xff\xd9")
+    assert TuSimple(root=str(tusimple), **SMALL).check() != before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"raw_file": "../a.jpg", "lanes": [[1]], "h_samples": [1]}', "leads out"),
+        ('{"raw_file": 5, "lanes": [[1]], "h_samples": [1]}', "raw_file is 5"),
+        ('{"raw_file": "a", "lanes": null, "h_samples": [1]}', "lanes are null"),
+        ('{"raw_file": "a", "lanes": [5], "h_samples": [1]}', r"lanes are \[5\]"),
+        ('{"raw_file": "a", "lanes": [["x"]], "h_samples": [1]}', "lanes are"),
+        ('{"raw_file": "a", "lanes": [[NaN]], "h_samples": [1]}', "lanes are"),
+        ('{"raw_file": "a", "lanes": [[1e99]], "h_samples": [1]}', "lanes are"),
+        ('{"raw_file": "a", "lanes": [[1]], "h_samples": {}}', "h_samples are"),
+        ("[" * 5000, "damaged JSON"),
+    ],
+)
+def test_odd_tusimple_labels_are_one_line(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "label.json"
+    path.write_text("\ufeff" + line + "\r\n")
+    with pytest.raises(DataError, match=rf"label.json, line 1: .*{message}"):
+        read_labels(path)
+
+
+def test_a_frame_labelled_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "label.json"
+    line = '{"raw_file": "%s", "lanes": [[1]], "h_samples": [1]}\n'
+    path.write_text(line % "clips/a.jpg" + line % "/clips/a.jpg")
+    with pytest.raises(DataError, match="line 2: clips/a.jpg is labelled twice"):
+        read_labels(path)

@@ -6,6 +6,7 @@ would be large, each time they are used (see ``exp.data.decoders``). The pixels 
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from exp.data.cache import cache_folder, cached_array
 from exp.data.decode import ENDINGS
 from exp.data.files import ImageFiles
 from exp.data.partition import hold_out, holdout_rank
-from exp.data.source import DataError, Pixels, Split, find_root, unreadable
+from exp.data.source import DataError, Pixels, Split, find_root, say_once, unreadable
+from exp.data.text import refuse_unreadable_name
 from exp.tasks.attention.options import ImageFolderOptions
 
 _log = logging.getLogger(__name__)
@@ -36,11 +38,11 @@ CACHED_UP_TO = 32_000_000_000
 
 @dataclass(frozen=True)
 class _Part:
-    """Images of one folder: file names relative to the root, in order; sizes in bytes; class numbers (N,)."""
+    """Images of one folder: file names relative to the root, in order; class numbers (N,); files left out by reason."""
 
     files: list[str]
-    sizes: list[int]
     labels: np.ndarray
+    left_out: Counter[str]
 
 
 class ImageFolder:
@@ -49,7 +51,8 @@ class ImageFolder:
     With a test folder, the three are the three parts. Without one, the val folder is the publisher's benchmark: it
     becomes the test part, and a validation part is split from train. With train and test only, likewise.
 
-    A class's images may lie in deeper folders. Hidden files and files that are not images by name are passed over.
+    A class's images may lie in deeper folders. Hidden files are passed over; files that are not images by
+    name are left out, and it is said how many.
 
     Args:
         options: See ``ImageFolderOptions``; ``val_fraction`` is not to be given for a set with folders for all three
@@ -92,11 +95,12 @@ class ImageFolder:
         return _classes(self._find() / "train")
 
     def check(self) -> str:
-        """See ``Source.check``; the fingerprint covers the files' relative names and sizes, not their contents."""
+        """See ``Source.check``; the fingerprint covers the files' relative names and contents."""
         parts = self._list()
-        return fingerprint.of_names(
-            pair for _, part in sorted(parts.items()) for pair in zip(part.files, part.sizes, strict=True)
-        )
+        left_out = sum((part.left_out for part in parts.values()), Counter[str]())
+        if left_out:
+            say_once(f"{_NAME}: {self._find()}: left out {_reasons(left_out)} (images are {', '.join(ENDINGS)})")
+        return fingerprint.of_tree(self._find(), [name for _, part in sorted(parts.items()) for name in part.files])
 
     def load(self) -> dict[str, Split]:
         """See ``Source.load``; images are uint8 (N, 3, stored, stored), RGB.
@@ -156,6 +160,7 @@ class ImageFolder:
             "root": str(self._find()),
             "classes": len(self.class_names),
             "images": {name: len(part.files) for name, part in parts.items()},
+            "left out": [f"{name}: {_reasons(part.left_out)}" for name, part in parts.items() if part.left_out],
             "damaged": sorted(damaged),
         }
 
@@ -226,6 +231,8 @@ def _in_threads(count: int, do: Callable[[int], None]) -> None:
 
 def _classes(folder: Path) -> list[str]:
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    for name in names:
+        refuse_unreadable_name(os.path.join(folder, name))
     if not names:
         raise DataError(f"{_NAME}: {folder} has no class folders; the layout is {_WHERE}")
     return names
@@ -233,27 +240,50 @@ def _classes(folder: Path) -> list[str]:
 
 def _list_part(root: Path, name: str, classes: Sequence[str]) -> _Part:
     files: list[str] = []
-    sizes: list[int] = []
     labels: list[int] = []
+    left_out: Counter[str] = Counter()
     for label, label_name in enumerate(classes):
-        images = sorted(_images(root / name / label_name))
+        folder = root / name / label_name
+        images = sorted(_images(folder, left_out, frozenset()))
         if not images:
-            raise DataError(f"{_NAME}: {root / name / label_name} has no images ({', '.join(ENDINGS)})")
-        for path, size in images:
-            files.append(Path(path).relative_to(root).as_posix())
-            sizes.append(size)
-            labels.append(label)
-    return _Part(files, sizes, np.array(labels, dtype=np.int64))
+            there = f"; it has {_reasons(left_out)}" if left_out else ""
+            raise DataError(f"{_NAME}: {folder} has no images ({', '.join(ENDINGS)}){there}")
+        files += [Path(path).relative_to(root).as_posix() for path in images]
+        labels += [label] * len(images)
+    return _Part(files, np.array(labels, dtype=np.int64), left_out)
 
 
-def _images(folder: Path) -> list[tuple[str, int]]:
-    """Returns path and size of every image below a folder, in no order."""
+def _images(folder: Path, left_out: Counter[str], above: frozenset[tuple[int, int]]) -> list[str]:
+    """Returns the path of every image below a folder, in no order; links to folders are followed.
+
+    Args:
+        folder: The folder.
+        left_out: Counts files that are none, by reason.
+        above: The folders above it, so that a link to one of them is not followed for ever.
+    """
+    state = os.stat(folder)
+    here = (state.st_dev, state.st_ino)
+    if here in above:
+        left_out["link to a folder above"] += 1
+        return []
     images = []
-    for entry in os.scandir(folder):
+    with os.scandir(folder) as listing:
+        entries = list(listing)
+    for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            images += _images(Path(entry.path))
-        elif entry.name.lower().endswith(ENDINGS):
-            images.append((entry.path, entry.stat().st_size))
+        refuse_unreadable_name(entry.path)
+        ending = os.path.splitext(entry.name)[1].lower()
+        if entry.is_dir():
+            images += _images(Path(entry.path), left_out, above | {here})
+        elif ending not in ENDINGS:
+            left_out[ending or "without ending"] += 1
+        elif not entry.is_file():
+            left_out["broken link"] += 1
+        else:
+            images.append(entry.path)
     return images
+
+
+def _reasons(left_out: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())

@@ -6,9 +6,7 @@ a compact array (see ``exp.data.cache``).
 """
 
 import hashlib
-import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,9 +29,15 @@ _WHERE = (
     "kaggle.com: challenges-in-representation-learning-facial-expression-recognition-challenge, or msambare/fer2013"
 )
 _CSV = ("fer2013.csv", "icml_face_data.csv")
-_FOLDERS = (("train", "test"), ("train", "validation"))
+_FOLDERS = (("train", "test"), ("train", "validation"), ("train", "val"))
 _DEFAULT_HELD = 0.125
 _CACHE_FORMAT = 1  # to be raised whenever the same files would be read otherwise
+_SAME_AS = tuple(
+    EXPRESSIONS.index(name) if name in EXPRESSIONS else -1
+    for name in ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
+)
+"""FER2013's class for each of FER+'s; there is none for contempt."""
+_ENOUGH, _AGREE = 300, 0.4  # faces from which on agreement is judged, and its least share; chance is about 0.2
 _SINGLE_VOTE = 1  # a class with no more votes than this is taken for a slip, as FER+'s authors do
 
 
@@ -80,10 +84,10 @@ class FER2013:
         return list(EXPRESSIONS if self.options.labels == "fer" else FERPLUS)
 
     def check(self) -> str:
-        """Returns the fingerprint, see ``Source.check``: of the csv files' contents, of the images' names and sizes."""
+        """Returns the fingerprint, see ``Source.check``: of the csv files' or the images' contents."""
         files = self._find()
         if files.layout == "folder":
-            return fingerprint.of_names((file.name, file.size) for file in face_files(files.path))
+            return fingerprint.of_tree(files.path, [file.name for file in face_files(files.path)])
         fer_csv.columns_with(files.path, _columns(files.layout))
         return _remembered([files.path, *([files.votes] if files.votes else [])])[0]
 
@@ -100,6 +104,9 @@ class FER2013:
         emotions, usages = np.array(table[:, PIXELS]), np.array(table[:, PIXELS + 1])
         if files.layout == "kaggle":
             usages = self._held_out(emotions)
+        for usage, name in enumerate(USAGES):
+            if not (usages == usage).any():
+                raise DataError(f"{files.path}: has no faces of {name}; get the whole set")
         if self.options.counts == "official":
             self._check_counts(files, emotions, usages)
         copies = self._copies(folder, images, usages)
@@ -107,6 +114,7 @@ class FER2013:
         if self.options.labels == "ferplus":
             assert files.votes is not None
             votes, labels, kept = _decided(self._votes(files.votes, folder, usages))
+            _refuse_unrelated(files.votes, labels[kept], emotions[kept])
         if self.options.copies == "drop":
             kept &= (usages != 0) | ~exact(images[usages != 0], images)
         parts: dict[str, Split] = {}
@@ -243,6 +251,25 @@ def _decided(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return shares, labels.astype(np.int64), kept
 
 
+def _refuse_unrelated(path: Path, labels: np.ndarray, emotions: np.ndarray) -> None:
+    """Refuses votes that seem to be other faces': those of the published rows agree with 63 % of FER2013's labels.
+
+    Args:
+        path: FER+'s file, for the message.
+        labels: (N,) classes of FER+.
+        emotions: (N,) classes of FER2013.
+
+    Raises:
+        DataError: There are enough faces to tell, and few labels agree.
+    """
+    agree = np.array(_SAME_AS)[labels] == emotions
+    if len(agree) >= _ENOUGH and agree.mean() < _AGREE:
+        raise DataError(
+            f"{path}: its votes agree with {100 * agree.mean():.0f} % of the labels in {len(agree)} faces instead of"
+            " some 63 %; the rows of the two files do not correspond, get them as published"
+        )
+
+
 def _columns(layout: str) -> tuple[str, ...]:
     """Returns the columns that the csv file of a layout has to have."""
     return ("emotion", "pixels", "Usage") if layout == "csv" else ("emotion", "pixels")
@@ -251,22 +278,14 @@ def _columns(layout: str) -> tuple[str, ...]:
 def _remembered(paths: list[Path]) -> tuple[str, int]:
     """Returns the fingerprint of the contents of some csv files, and the number of rows of the first.
 
-    A file of 300 MB is not read again at each start: both are noted in the cache under the files' sizes and times of
-    change.
+    A file of 300 MB is not read again at each start, see ``exp.data.fingerprint.noted``.
     """
+
+    def read() -> dict[str, Any]:
+        return {"fingerprint": fingerprint.of_files(paths), "rows": fer_csv.count_rows(paths[0])}
+
     try:
-        states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        known = fingerprint.noted("rows", [os.path.abspath(path) for path in paths], read)
     except OSError as error:
         raise unreadable(error.filename, error) from None
-    name = hashlib.sha256(repr(states).encode()).hexdigest()[:16]
-    note = cache_folder() / "fer2013" / "known" / f"{name}.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        known = json.loads(note.read_text())
-        return str(known["fingerprint"]), int(known["rows"])
-    digest, rows = fingerprint.of_files(paths), fer_csv.count_rows(paths[0])
-    with suppress(OSError):  # only a shortcut; a cache that cannot be written is an error where it is needed
-        note.parent.mkdir(parents=True, exist_ok=True)
-        fresh = note.with_name(f".{note.name}.{os.getpid()}")
-        fresh.write_text(json.dumps({"fingerprint": digest, "rows": rows}))
-        os.replace(fresh, note)
-    return digest, rows
+    return str(known["fingerprint"]), int(known["rows"])

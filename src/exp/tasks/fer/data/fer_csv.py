@@ -5,6 +5,7 @@ et al., "Training Deep Networks for Facial Expression Recognition with Crowd-Sou
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,9 @@ PIXELS = SIDE * SIDE
 UNKNOWN = 255
 """Number for an emotion or a usage that a file does not have."""
 
+_NUMBERED = "Image name"
+_FACE = re.compile(r"fer(\d+)\.png", re.ASCII)
+_DESCENTS = 8  # names that may be smaller than the one before: the published file has four names twice
 _CHUNK = 256  # rows parsed at a time
 _VOTES = (*FERPLUS, "unknown", "NF")
 
@@ -45,20 +49,16 @@ def columns(path: Path) -> list[str]:
 
 
 def count_rows(path: Path) -> int:
-    """Returns the number of rows after the first line.
+    """Returns the number of rows after the first line, blank ones not counted.
 
     Raises:
         DataError: The file cannot be read.
     """
-    lines, last = 0, b"\n"
     try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                lines += block.count(b"\n")
-                last = block[-1:]
+        with path.open(newline="", encoding="latin-1") as file:  # ends lines as the csv reader does
+            return max(sum(bool(line.strip()) for line in file) - 1, 0)
     except OSError as error:
         raise unreadable(path, error) from None
-    return max(lines + (last != b"\n") - 1, 0)
 
 
 def read_faces(path: Path, wanted: tuple[str, ...], table: np.ndarray) -> None:
@@ -110,6 +110,8 @@ def read_votes(path: Path, usages: np.ndarray) -> np.ndarray:
     """
     names = columns_with(path, ("Usage", *_VOTES))
     places = [names.index(name) for name in _VOTES]
+    numbers = names.index(_NUMBERED) if _NUMBERED in names else None
+    last, descents = -1, 0
     votes = np.zeros((len(usages), len(_VOTES)), dtype=np.uint8)
     done = 0
     for lines, rows in _chunks(path):
@@ -121,6 +123,14 @@ def read_votes(path: Path, usages: np.ndarray) -> np.ndarray:
             cells = [row[place].strip() for place in places]
             if not all(cell.isdecimal() and int(cell) <= 10 for cell in cells):
                 raise DataError(f"{path}: line {line}: votes {','.join(cells)} are not whole numbers up to 10")
+            named = _FACE.fullmatch(row[numbers].strip()) if numbers is not None else None
+            if named:
+                descents += int(named[1]) < last
+                last = int(named[1])
+            if descents > _DESCENTS:
+                raise DataError(
+                    f"{path}: line {line}: {named and named[0]} comes too early; sort the rows as published"
+                )
             votes[done] = [int(cell) for cell in cells]
             done += 1
     if done != len(votes):
@@ -142,7 +152,7 @@ def columns_with(path: Path, wanted: tuple[str, ...]) -> list[str]:
 
 
 def _chunks(path: Path) -> Iterator[tuple[list[int], list[list[str]]]]:
-    """Yields line numbers and rows after the first line, some at a time."""
+    """Yields line numbers and rows after the first line, some at a time; blank ones are passed over."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             reader = csv.reader(file)
@@ -150,6 +160,8 @@ def _chunks(path: Path) -> Iterator[tuple[list[int], list[list[str]]]]:
             lines: list[int] = []
             rows: list[list[str]] = []
             for row in reader:
+                if not any(cell.strip() for cell in row):
+                    continue
                 lines.append(reader.line_num)
                 rows.append(row)
                 if len(rows) == _CHUNK:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -9,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from exp.data.decode import ENDINGS, read_grey
-from exp.data.source import DataError, unreadable
+from exp.data.source import DataError, say_once, unreadable
+from exp.data.text import refuse_unreadable_name
 from exp.tasks.fer.data.expression import EXPRESSIONS, SIDE
 from exp.tasks.fer.data.fer_csv import OFFICIAL, PIXELS, USAGES
 
-_PARTS = ("test", "train", "validation")
+_PARTS = ("test", "train", "val", "validation")
 _SYNONYMS = {"anger": "angry", "happiness": "happy", "sadness": "sad", "surprised": "surprise", "fearful": "fear"}
 _FILE = re.compile(r"(?:(Training|PublicTest|PrivateTest)_)?(\d+)", re.ASCII)
 _CHUNK = 64  # images decoded by a thread at a time
@@ -24,8 +26,6 @@ class FaceFile(NamedTuple):
 
     name: str
     """Relative to the folder that holds ``train/CLASS`` and so on."""
-    size: int
-    """In bytes."""
     emotion: int
     """Number of the class."""
     usage: int
@@ -36,7 +36,7 @@ def face_files(root: Path) -> list[FaceFile]:
     """Returns every image, ordered by usage and name.
 
     The usage follows from the prefix of the file's name; a bare number is the face's row in fer2013.csv. The folders
-    train, test and validation decide nothing: msambare's test holds PublicTest and PrivateTest together,
+    train, test and validation (or val) decide nothing: msambare's test holds PublicTest and PrivateTest together,
     jonathanoheix's validation is another split altogether.
 
     Args:
@@ -46,22 +46,35 @@ def face_files(root: Path) -> list[FaceFile]:
         DataError: The class or part of a folder or file cannot be known by its name, or there are no images.
     """
     files = []
+    left_out: Counter[str] = Counter()
     try:
-        for part in sorted(entry.name for entry in os.scandir(root) if entry.name in _PARTS):
-            for group in sorted(entry.name for entry in os.scandir(root / part) if entry.is_dir()):
-                expression = _SYNONYMS.get(group.lower(), group.lower())
+        for part in (entry.name for entry in _listed(root) if entry.name in _PARTS):
+            for folder in (entry for entry in _listed(root / part) if entry.is_dir()):
+                expression = _SYNONYMS.get(folder.name.lower(), folder.name.lower())
                 if expression not in EXPRESSIONS:
-                    raise DataError(f"{root / part / group}: not one of the folders {', '.join(EXPRESSIONS)}")
-                for entry in sorted(os.scandir(root / part / group), key=lambda entry: entry.name):
+                    raise DataError(f"{folder.path}: not one of the folders {', '.join(EXPRESSIONS)}")
+                for entry in _listed(Path(folder.path)):
+                    refuse_unreadable_name(entry.path)
                     stem, ending = os.path.splitext(entry.name)
-                    if ending.lower() in ENDINGS and not entry.name.startswith("."):
-                        name, size = f"{part}/{group}/{entry.name}", entry.stat().st_size
-                        files.append(FaceFile(name, size, EXPRESSIONS.index(expression), _usage(stem, entry.path)))
+                    if ending.lower() not in ENDINGS:
+                        left_out[ending.lower() or "without ending"] += 1
+                        continue
+                    name = f"{part}/{folder.name}/{entry.name}"
+                    files.append(FaceFile(name, EXPRESSIONS.index(expression), _usage(stem, entry.path)))
     except OSError as error:
         raise unreadable(error.filename, error) from None
+    if left_out:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+        say_once(f"FER2013: {root}: left out {reasons} (images are {', '.join(ENDINGS)})")
     if not files:
         raise DataError(f"{root}: the class folders hold no images ({', '.join(ENDINGS)})")
     return sorted(files, key=lambda file: (file.usage, file.name))
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    """Returns what is in a folder by name, hidden entries left out."""
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
 
 
 def _usage(stem: str, path: str) -> int:

@@ -1,12 +1,13 @@
 """CASIA-B (Yu, Tan, Tan, ICPR 2006) as OpenGait's pretreated pickles or as the publisher's PNG silhouettes.
 
 Folders are ``<person>/<walk>/<angle>/``, such as 001/nm-01/000; in each lies ``<angle>.pkl``, a pickled uint8 array of
-T aligned frames, or the frames as PNG files, which are aligned here. Each part is converted once to one memory-mapped
+T aligned frames, or the frames as image files, which are aligned here. Each part is converted once to one memory-mapped
 file. The data set comes from its publisher under its terms; nothing of it comes with this project.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -18,18 +19,22 @@ import numpy as np
 
 from exp.data import fingerprint
 from exp.data.cache import cache_folder
+from exp.data.decode import ENDINGS
 from exp.data.partition import SPLIT_SEED
 from exp.data.source import ROOT_VARIABLE, DataError, unreadable
+from exp.data.text import natural
 from exp.data.unpickle import read_pickled_array
 from exp.tasks.gait.data.clips import Clips, ClipWriter, key_of, stored
-from exp.tasks.gait.data.silhouette import aligned, resized
+from exp.tasks.gait.data.protocol import require_protocol
+from exp.tasks.gait.data.silhouette import aligned, read_silhouette, resized, spread
 from exp.tasks.gait.data.walker_body import TYPES, VIEWS
 from exp.tasks.gait.options import CasiaBOptions
 
+_log = logging.getLogger(__name__)
 WHERE = "http://www.cbsr.ia.ac.cn/english/Gait%20Databases.asp"
 FEW_FRAMES = 5
-_WALK = re.compile(r"[a-z]{2}-\d{2}")
-_VIEW = re.compile(r"\d{3}")
+_WALK = re.compile(r"[a-z]{2}-\d{2}", re.ASCII)
+_VIEW = re.compile(r"\d{1,3}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,21 @@ class WalkFiles:
         person: The person's number, such as 001.
         walk: Kind and number of the walk, such as nm-01.
         view: The angle, such as 090.
+        folder: Where they lie.
         pickle: The pretreated file, None where there are raw frames.
-        frames: The raw frames in the order of their names.
+        frames: The raw frames in the order of their numbers.
     """
 
     person: str
     walk: str
     view: str
+    folder: Path
     pickle: Path | None
     frames: tuple[Path, ...]
 
     @property
     def name(self) -> str:
-        """The walk's folder within the set: person/walk/view."""
+        """The walk's name: person/walk/view."""
         return f"{self.person}/{self.walk}/{self.view}"
 
 
@@ -63,12 +70,16 @@ class CasiaB:
         options: See ``CasiaBOptions``.
         given: Options by name, in place of ``options``.
 
+    Attributes:
+        left_out: Folders among the walks that are neither a walk's nor an angle's.
+
     Raises:
         ValueError: The cut leaves nothing of a frame, or fewer than two persons are left to train on.
     """
 
     def __init__(self, options: CasiaBOptions | None = None, **given: Any) -> None:
         self.options = options = CasiaBOptions.of(options, given)
+        self.left_out: list[str] = []
         if 2 * options.cut >= options.size:
             raise ValueError(f"cut={options.cut}: leaves nothing of size={options.size} columns; lower it")
         if options.val_subjects >= options.train_subjects - 1:
@@ -103,32 +114,37 @@ class CasiaB:
         """Returns the walks on disk in the order of their names.
 
         Raises:
-            DataError: There is no such folder, or no walk in it.
+            DataError: There is no such folder, no walk in it, or a walk twice from one angle.
         """
         root = self._find()
-        found = []
+        found: dict[str, WalkFiles] = {}
+        self.left_out = []
         for person in _folders(root):
             for walk in _folders(person):
-                if not _WALK.fullmatch(walk.name):
-                    continue
-                for view in _folders(walk):
-                    if _VIEW.fullmatch(view.name):
-                        found.append(_files(person.name, walk.name, view))
+                views = _folders(walk) if _WALK.fullmatch(walk.name) else []
+                kept = [view for view in views if _VIEW.fullmatch(view.name)]
+                odd = [view for view in views if view not in kept] if views else [walk]
+                self.left_out += [path.relative_to(root).as_posix() for path in odd]
+                for view in kept:
+                    files = _files(person.name, walk.name, view)
+                    other = found.setdefault(files.name, files)
+                    if other is not files:
+                        raise DataError(f"CASIA-B: {other.folder} and {view} are the same angle; remove one")
         if not found:
             raise DataError(f"CASIA-B: no <person>/<walk>/<angle> folders such as 001/nm-01/000 in {root}")
-        return found
+        return list(found.values())
 
     def check(self) -> str:
-        """Returns a fingerprint of the names and sizes of pickles, or of the names and numbers of raw frames.
+        """Returns a fingerprint of the names and contents of the pickles or raw frames.
 
         Raises:
-            DataError: Files are missing, a folder is empty, or a part has no person.
+            DataError: Files are missing, a folder is empty, or a part has no person or cannot be scored.
         """
         walks = self.walks()
-        empty = [files.name for files in walks if files.pickle is None and not files.frames]
+        empty = [files.folder for files in walks if files.pickle is None and not files.frames]
         if empty:
             raise DataError(
-                f"CASIA-B: {self._find() / empty[0]} is empty"
+                f"CASIA-B: {empty[0]} is empty"
                 + (f", and {len(empty) - 1} more" if len(empty) > 1 else "")
                 + "; exp data casia_b lists all"
             )
@@ -139,6 +155,10 @@ class CasiaB:
                     f"CASIA-B: {len(people[split])} persons for {split} in {self._find()}; persons up to"
                     f" data.train_subjects={self.options.train_subjects} are trained on, the others tested"
                 )
+        for split in ("val", "test"):
+            own = [files for files in walks if files.person in people[split]]
+            if own:
+                require_protocol(split, [files.walk for files in own], [files.view for files in own])
         return self._fingerprint(walks)
 
     def load(self) -> dict[str, Clips]:
@@ -148,6 +168,9 @@ class CasiaB:
             DataError: A file is missing or damaged, or the cache cannot be written.
         """
         walks = self.walks()
+        if self.left_out:
+            some = f"{', '.join(self.left_out[:3])}{' ...' if len(self.left_out) > 3 else ''}"
+            _log.warning("CASIA-B: left out %d folders that are no walk or angle: %s", len(self.left_out), some)
         people, digest = self._people(walks), self._fingerprint(walks)
         trained = set(people["train"]) | set(people["val"])
         size = self.shape[1:]
@@ -193,6 +216,7 @@ class CasiaB:
             "persons": {split: len(names) for split, names in self._people(walks).items()},
             "clips": len(walks),
             "frames": sum(lengths),
+            "left out": self.left_out,
             "missing": missing,
             "short": short,
             "damaged": damaged,
@@ -232,12 +256,9 @@ class CasiaB:
         }
 
     def _fingerprint(self, walks: list[WalkFiles]) -> str:
-        try:
-            return fingerprint.of_names(
-                (files.name, files.pickle.stat().st_size if files.pickle else len(files.frames)) for files in walks
-            )
-        except OSError as error:
-            raise unreadable(self._find(), error) from None
+        root = self._find()
+        paths = [path for files in walks for path in ((files.pickle,) if files.pickle else files.frames)]
+        return fingerprint.of_tree(root, [path.relative_to(root).as_posix() for path in paths])
 
     def _make(self, walks: list[WalkFiles]) -> Callable[[ClipWriter], None]:
         def make(writer: ClipWriter) -> None:
@@ -258,9 +279,9 @@ class CasiaB:
             where: Path = files.pickle
             if frames.ndim != 3 or frames.shape[1] != frames.shape[2]:
                 raise DataError(f"{where}: an array of shape {frames.shape}, expected T x 64 x 64 aligned frames")
-            frames = resized(frames, size) if len(frames) else frames
+            frames = resized(spread(frames), size) if len(frames) else frames
         else:
-            where = files.frames[0].parent if files.frames else self._find() / files.name
+            where = files.folder
             cut_out = [aligned(read_silhouette(path), size) for path in files.frames]
             kept = [frame for frame in cut_out if frame is not None]
             frames = np.stack(kept) if kept else np.empty((0, size, size), np.uint8)
@@ -270,32 +291,15 @@ class CasiaB:
 
 
 def _files(person: str, walk: str, folder: Path) -> WalkFiles:
-    names = _names(folder)
+    view = folder.name.zfill(3)
+    names = [name for name in _names(folder) if not name.startswith(".")]
     pickles = [name for name in names if name.endswith(".pkl")]
     if pickles:
         # Several modalities may lie side by side; the silhouettes carry the angle's name, else come first.
         chosen = f"{folder.name}.pkl" if f"{folder.name}.pkl" in pickles else pickles[0]
-        return WalkFiles(person, walk, folder.name, folder / chosen, ())
-    return WalkFiles(person, walk, folder.name, None, tuple(folder / name for name in names if name.endswith(".png")))
-
-
-def read_silhouette(path: Path) -> np.ndarray:
-    """Returns the grey image of a PNG file, uint8 (H, W).
-
-    Raises:
-        DataError: The file is missing, truncated or no PNG.
-    """
-    import cv2
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from None
-    whole = b"IEND\xaeB`\x82" in data
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
-    if image is None:
-        raise DataError(f"{path}: not a readable PNG, or truncated; get the file again or remove it")
-    return image
+        return WalkFiles(person, walk, view, folder, folder / chosen, ())
+    frames = sorted((name for name in names if name.lower().endswith(ENDINGS)), key=natural)
+    return WalkFiles(person, walk, view, folder, None, tuple(folder / name for name in frames))
 
 
 def _names(folder: Path) -> list[str]:

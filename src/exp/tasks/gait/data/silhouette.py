@@ -5,10 +5,34 @@ Source: the pretreatment of CASIA-B that GaitSet (Chao et al., AAAI 2019) and Op
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from exp.data.decode import read_grey
+
+_LOSSY = (".jpg", ".jpeg", ".webp")
 LEAST_MASS = 10_000
 """Sum of pixel values up to which a frame counts as empty."""
+
+
+def read_silhouette(path: Path) -> np.ndarray:
+    """Returns a silhouette's image, uint8 (H, W) of 0..255.
+
+    What a lossy format has blurred is cut at half again, since a person's outline ends where a row is all black.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    image = read_grey(path)
+    if path.suffix.lower() in _LOSSY:
+        return np.where(image > 127, np.uint8(255), np.uint8(0))
+    return spread(image)
+
+
+def spread(frames: np.ndarray) -> np.ndarray:
+    """Returns silhouettes of 0..255: those of 0 and 1 are made white on black."""
+    return frames * np.uint8(255) if frames.size and frames.max() == 1 else frames
 
 
 def aligned(image: np.ndarray, side: int) -> np.ndarray | None:

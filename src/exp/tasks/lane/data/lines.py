@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from exp.data.source import DataError, unreadable
+from exp.data.source import DataError
+from exp.data.text import read_lines_of
 
 ENDING = ".lines.txt"
 _FARTHEST = 1e6  # pixels; a coordinate beyond it is a broken file, not a lane that leaves the image
@@ -23,15 +24,7 @@ def read_lines(path: Path) -> list[np.ndarray]:
     Raises:
         DataError: The file cannot be read, or a line is no list of finite number pairs.
     """
-    try:
-        text = path.read_text()
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file; a {ENDING} file holds one lane a line, x y x y ...") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
-    rows = text.split("\n")
-    if rows[-1] == "":
-        rows.pop()
+    rows = read_lines_of(path, f"a {ENDING} file holds one lane a line, x y x y ...")
     return [_lane(row, path, number) for number, row in enumerate(rows, 1)]
 
 

@@ -124,15 +124,33 @@ class LaneSource(abc.ABC):
         """Returns the parts ``train``, ``val`` and ``test``; the labels' problems are counted and logged once a part.
 
         Raises:
-            DataError: Files are missing or damaged.
+            DataError: Files are missing or damaged, or a part has no lane at all.
             ValueError: There are fewer frames than are to be overfitted on.
         """
         frames = self._frames()
+        self.refuse_empty(frames)
         if self.options.overfit:
             chosen = spread(frames["train"], self.options.overfit)
             part = self._split("train", chosen)
             return {"train": part, "val": part, "test": part}
         return {part: self._split(part, list(members)) for part, members in frames.items()}
+
+    def refuse_empty(self, frames: dict[str, list[Frame]]) -> None:
+        """Refuses labels without a single lane, since neither training nor a score means anything then.
+
+        Args:
+            frames: Those of each part; a drawn set may have a part so small that it has no lane.
+
+        Raises:
+            DataError: No frame of a part has a lane.
+        """
+        empty = [part for part, members in frames.items() if not any(len(x) for frame in members for x in frame.lanes)]
+        if empty and not self.options.surrogate:
+            part = empty[0]
+            raise DataError(
+                f"{self.options.name}: none of the {len(frames[part])} labels of the {part} part has a lane, so that"
+                " there is nothing to learn from or to score against; get the labels"
+            )
 
     def _split(self, part: str, frames: list[Frame]) -> LaneSplit:
         report = LabelReport()

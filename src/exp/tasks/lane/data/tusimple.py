@@ -6,20 +6,24 @@ Source: TuSimple/tusimple-benchmark, the lane detection challenge of 2017.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from exp.data.fingerprint import of_files
-from exp.data.source import DataError, find_root, unreadable
+from exp.data.fingerprint import of_tree
+from exp.data.source import DataError, find_root
+from exp.data.text import read_lines_of, relative_name
 from exp.tasks.lane.data.source import Frame, LaneSource
+from exp.tasks.lane.metrics.tusimple import odd_frame
 from exp.tasks.lane.options import TuSimpleOptions
 
 _WHERE = "https://github.com/TuSimple/tusimple-benchmark"
+_EXPECTED = "one frame a line is expected, a JSON object with raw_file and lanes"
 _TRAIN = ("label_data_0313.json", "label_data_0601.json")
 _VAL = ("label_data_0531.json",)
-_TEST = ("test_label.json", "test_tasks_0627.json")
+_TEST = "test_label.json"
 
 
 class TuSimple(LaneSource):
@@ -41,17 +45,15 @@ class TuSimple(LaneSource):
         self._by_part: dict[str, list[Frame]] | None = None
 
     def check(self) -> str:
-        """Returns a fingerprint of the label files.
+        """Returns a fingerprint of the contents of the label files and the labelled images.
 
         Raises:
-            DataError: A label file or a labelled image is missing.
+            DataError: A label file or a labelled image is missing, or a part has no lane at all.
         """
-        root = self._folder()
-        for frames in self._frames().values():
-            for frame in frames:
-                if not (root / frame.name).exists():
-                    raise DataError(f"tusimple: {root / frame.name} is labelled but not there; unpack the clips")
-        return of_files([root / name for names in self._files().values() for name in names])
+        self.refuse_empty(self._frames())
+        labels = [name for names in self._files().values() for name in names]
+        images = sorted({frame.name for frames in self._frames().values() for frame in frames})
+        return of_tree(self._folder(), [*labels, *images], missing="is labelled but not there; unpack the clips")
 
     def _folder(self) -> Path:
         if self._root is None:
@@ -62,10 +64,12 @@ class TuSimple(LaneSource):
     def _files(self) -> dict[str, list[str]]:
         if self.options.overfit:
             return {"train": list(_TRAIN)}
-        test = [name for name in _TEST if (self._folder() / name).exists()]
-        if not test:
-            raise DataError(f"tusimple: {self._folder()} lacks {' and '.join(_TEST)}; the set comes from {_WHERE}")
-        return {"train": list(_TRAIN), "val": list(_VAL), "test": test[:1]}
+        if not (self._folder() / _TEST).exists():
+            raise DataError(
+                f"tusimple: {self._folder()} lacks {_TEST}, the labels of the test part (test_tasks_0627.json only"
+                f" lists its frames); the set comes from {_WHERE}"
+            )
+        return {"train": list(_TRAIN), "val": list(_VAL), "test": [_TEST]}
 
     def _frames(self) -> dict[str, list[Frame]]:
         if self._by_part is None:
@@ -84,26 +88,46 @@ def read_labels(path: Path) -> list[Frame]:
     """Returns the frames of a label file, their lanes as points from the bottom up.
 
     Raises:
-        DataError: The file cannot be read, or a line is not a labelled frame.
+        DataError: The file cannot be read, a line is not a labelled frame, or a frame is labelled twice.
     """
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise unreadable(path, error) from None
+    frames: dict[str, Frame] = {}
+    for number, entry in read_frames(path, ("raw_file", "lanes", "h_samples")):
+        where = f"{path}, line {number}"
+        name = entry["raw_file"]
+        if name in frames:
+            raise DataError(f"{where}: {name} is labelled twice; take one out")
+        rows = np.asarray(entry["h_samples"], dtype=np.float32)
+        lanes = [np.asarray(lane, dtype=np.float32) for lane in entry["lanes"]]
+        odd = next((len(lane) for lane in lanes if lane.shape != rows.shape), None)
+        if odd is not None:
+            raise DataError(f"{where}: a lane has {odd} values for {len(rows)} rows; get the file again")
+        points = [np.stack([lane, rows], 1)[lane >= 0][::-1] for lane in lanes]
+        frames[name] = Frame(name, [lane for lane in points if len(lane)])
+    if not frames:
+        raise DataError(f"{path}: no frames there; {_EXPECTED}")
+    return list(frames.values())
+
+
+def read_frames(path: Path, wanted: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
+    """Returns the frames of a file in TuSimple's form, each with its line's number.
+
+    Args:
+        path: The file, one JSON object a line.
+        wanted: What each frame has to have, among raw_file, lanes, h_samples and run_time.
+
+    Raises:
+        DataError: The file cannot be read, a line is no such frame, or names an image outside the set's folder.
+    """
     frames = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines_of(path, _EXPECTED), 1):
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
-            rows = np.asarray(entry["h_samples"], dtype=np.float32)
-            lanes = [np.asarray(lane, dtype=np.float32) for lane in entry["lanes"]]
-            name = str(entry["raw_file"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}, line {number}: not a labelled frame ({error!r}); get the file again") from None
-        odd = next((len(lane) for lane in lanes if lane.shape != rows.shape), None)
-        if odd is not None:
-            raise DataError(f"{path}, line {number}: a lane has {odd} values for {len(rows)} rows; get the file again")
-        points = [np.stack([lane, rows], 1)[lane >= 0][::-1] for lane in lanes]
-        frames.append(Frame(name, [lane for lane in points if len(lane)]))
+            frame = json.loads(line)
+        except (ValueError, RecursionError):
+            raise DataError(f"{path}, line {number}: damaged JSON; {_EXPECTED}") from None
+        complaint = odd_frame(frame, wanted)
+        if complaint:
+            raise DataError(f"{path}, line {number}: {complaint}; {_EXPECTED}")
+        frames.append((number, frame | {"raw_file": relative_name(frame["raw_file"], f"{path}, line {number}")}))
     return frames

@@ -178,6 +178,10 @@ def _unlike_published(lists: dict[str, list[str]], scored: dict[str, _Image]) ->
             if len(lists[name]) != wanted:
                 differences.append(f"{name} has {len(lists[name])} images, the published list {wanted}")
     labels = sum(image.counts[0].tp + image.counts[0].fn for image in scored.values())
+    if not labels:
+        differences.append(
+            f"none of the {len(scored)} labels has a lane: F1 is 0 whatever is predicted, only false positives count"
+        )
     if len(scored) == sum(PUBLISHED_IMAGES.values()) and labels != PUBLISHED_LANES:
         differences.append(
             f"the labels hold {labels} lanes, the published test set {PUBLISHED_LANES}; take annotations_new.tar.gz"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class Evaluated:
         uniformity: How uniform the attention of each decoder block is, in 0..1; empty where it was not measured.
         token_mean: Mean of the visual tokens.
         token_std: Their standard deviation.
+        prompted: (B, S, T) tokens written with so many first points of each lane given, by their number.
     """
 
     losses: Tensor
@@ -46,6 +47,7 @@ class Evaluated:
     uniformity: list[Tensor]
     token_mean: Tensor
     token_std: Tensor
+    prompted: dict[int, Tensor] = field(default_factory=dict)
 
 
 class LaneScores:
@@ -61,6 +63,7 @@ class LaneScores:
         blocks: Decoder blocks whose attention is probed.
         device: Where the sums are kept.
         extra: Metrics known beforehand, returned with the others.
+        prompts: Numbers of given points for which lanes are scored too.
 
     Attributes:
         probed: Whether the attention to the image has been measured.
@@ -75,11 +78,13 @@ class LaneScores:
         blocks: int,
         device: torch.device,
         extra: dict[str, float] | None = None,
+        prompts: Sequence[int] = (),
     ) -> None:
         self.codec = codec
         self.labels = labels
         self.categories = categories
         self.extra = extra or {}
+        self.prompts = tuple(prompts)
         self.kinds = sorted({kind for kind in categories if kind})
         self._names = [
             *("images", "batches", "loss", "counted", "rows", "forced", "written", "agreed_rows", "lanes", "probes"),
@@ -87,6 +92,7 @@ class LaneScores:
             *(f"uniformity_{i}" for i in range(blocks)),
             *(f"{part}_{t:g}" for t in MF1 for part in ("tp", "fp", "fn")),
             *(f"swap_{part}" for part in ("tp", "fp", "fn")),
+            *(f"prompt{points}_{part}" for points in self.prompts for part in ("tp", "fp", "fn")),
             *(f"{part}_{kind}" for kind in self.kinds for part in ("tp", "fp", "fn")),
         ]
         self._place = {name: place for place, name in enumerate(self._names)}
@@ -135,6 +141,16 @@ class LaneScores:
         written, x = batch.written.cpu().numpy(), batch.x.cpu().numpy()
         for ids, truth, row in zip(written, x, rows.tolist(), strict=True):
             self._score(ids, truth, row)
+        for points, tokens in batch.prompted.items():
+            for ids, row in zip(tokens.cpu().numpy(), rows.tolist(), strict=True):
+                self._score_prompted(points, ids, row)
+
+    def _score_prompted(self, points: int, ids: np.ndarray, row: int) -> None:
+        """Adds an image whose tokens (S, T) were written with so many points of each lane given."""
+        view = self.codec.view
+        predicted = areas(self.codec.lanes(self.codec.tokens.decode(ids)), view.image_height, view.image_width)
+        known = areas(self.labels[row], view.image_height, view.image_width)
+        self._count(f"prompt{points}_{{}}", matched(predicted, known, view.image_width), predicted, known, 0.5)
 
     def _score(self, ids: np.ndarray, truth: np.ndarray, row: int) -> None:
         """Adds an image: its written tokens (S, T), right x (S, T) in input pixels, and number in the split."""
@@ -174,7 +190,8 @@ class LaneScores:
     def compute(self) -> dict[str, float]:
         """Returns the metrics; none where nothing was scored.
 
-        F1 in percent: ``f1_50``, ``f1_75``, ``f1_90``, ``mf1``, ``f1_50_swapped``, ``f1_50_CATEGORY`` (``fp_cross``).
+        F1 in percent: ``f1_50``, ``f1_75``, ``f1_90``, ``mf1``, ``f1_50_swapped``, ``f1_50_promptN``,
+        ``f1_50_CATEGORY`` (``fp_cross``).
         Shares: ``tf_acc`` and ``ar_acc`` of all rows under teacher forcing and in decoding, ``uniformity_BLOCK`` and,
         their mean, ``uniformity``. ``loss``: hard-target cross-entropy of the rows the training loss counts.
         ``pixel_error``: mean distance in input pixels where both have a point (``pixel_error_image``: in those
@@ -197,6 +214,7 @@ class LaneScores:
             **{name: by_threshold[t] for t, name in _REPORTED.items()},
             "mf1": mean_f1,
             "f1_50_swapped": _f1(sums, "swap_{}") if sums["images"] > 1 else math.nan,
+            **{f"f1_50_prompt{points}": _f1(sums, f"prompt{points}_{{}}") for points in self.prompts},
             "loss": loss,
             "tf_acc": rate("forced", "rows"),
             "ar_acc": rate("written", "rows"),

@@ -9,6 +9,7 @@ Source: TuSimple/tusimple-benchmark, evaluate/lane.py.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ ABSENT = -2
 """x of a row in which a lane has no point."""
 SLOWEST_MS = 200
 """Longest run_time of a frame that counts."""
+FARTHEST = 1e9
+"""Largest size of a number that is no sign of a damaged file."""
 _COUNTED = 4  # labels of a frame that count in full
 
 
@@ -104,10 +107,15 @@ def evaluate(predictions: Sequence[dict[str, Any]], labels: Sequence[dict[str, A
         timed: Whether a frame with a run_time above 200 ms gets the worst score, as it does officially.
 
     Raises:
-        DataError: Frames are missing, unknown, listed twice or of another length.
+        DataError: Frames are missing, unknown, listed twice, of another form or length, or no label has a lane.
     """
     by_name = _by_name(labels, "labels", ("raw_file", "lanes", "h_samples"))
     given = _by_name(predictions, "predictions", ("raw_file", "lanes", *(("run_time",) if timed else ())))
+    if not any(x >= 0 for entry in by_name.values() for lane in entry["lanes"] for x in lane):
+        raise DataError(
+            f"labels: none of the {len(by_name)} frames has a lane to score against (test_tasks_0627.json has none;"
+            " take test_label.json)"
+        )
     unknown = [name for name in given if name not in by_name]
     if unknown:
         raise DataError(f"predictions: {unknown[0]} is none of the {len(by_name)} labelled frames")
@@ -133,10 +141,47 @@ def _by_name(frames: Sequence[dict[str, Any]], what: str, wanted: Sequence[str])
         raise DataError(f"{what}: no frames there")
     by_name: dict[str, dict[str, Any]] = {}
     for number, entry in enumerate(frames, 1):
-        lacking = [key for key in wanted if key not in entry]
-        if lacking:
-            raise DataError(f"{what}, frame {number}: lacks {', '.join(lacking)}")
+        complaint = odd_frame(entry, wanted)
+        if complaint:
+            raise DataError(f"{what}, frame {number}: {complaint}")
         if entry["raw_file"] in by_name:
             raise DataError(f"{what}: {entry['raw_file']} is listed twice")
         by_name[entry["raw_file"]] = entry
     return by_name
+
+
+def odd_frame(frame: Any, wanted: Sequence[str]) -> str:
+    """Returns why something is no frame in TuSimple's form, empty where it is one.
+
+    Args:
+        frame: What JSON held.
+        wanted: What a frame has to have, among raw_file, lanes, h_samples and run_time.
+    """
+    if not isinstance(frame, dict):
+        return "not a JSON object"
+    lacking = [key for key in wanted if key not in frame]
+    if lacking:
+        return f"lacks {', '.join(lacking)}"
+    if not isinstance(frame["raw_file"], str):
+        return f"raw_file is {_short(frame['raw_file'])}, not a name"
+    lanes = frame["lanes"]
+    if not isinstance(lanes, list) or not all(map(_numbers, lanes)):
+        return f"lanes are {_short(lanes)}, not lists of numbers"
+    if "h_samples" in wanted and not _numbers(frame["h_samples"]):
+        return f"h_samples are {_short(frame['h_samples'])}, not a list of numbers"
+    if "run_time" in wanted and not _number(frame["run_time"]):
+        return f"run_time is {_short(frame['run_time'])}, not a number of milliseconds"
+    return ""
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < FARTHEST
+
+
+def _numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(map(_number, values))
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

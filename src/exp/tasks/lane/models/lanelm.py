@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from exp.layers.options import RESNETS
 from exp.layers.resnet import AttentionFactory, ResNet
 from exp.tasks.lane.models.decoder import Cache, LaneBlock, Memory
+from exp.tasks.lane.models.dla import DLA34
 from exp.tasks.lane.models.fpn import FPN
 from exp.tasks.lane.models.position2d import sincos
 from exp.tasks.lane.models.token_pool import TokenPool
@@ -90,9 +91,7 @@ class LaneLM(nn.Module):
         self.task = task
         self.vocabulary = vocabulary
         self.slots, self.steps = task.max_lanes, task.steps
-        resnet = RESNETS[options.backbone](width=options.width, stem="imagenet", init="own")
-        self.backbone = ResNet(resnet, num_classes=1, att=att, placement=placement)
-        self.backbone.fc = nn.Identity()  # type: ignore[assignment]
+        self.backbone = _backbone(options, att, placement)
         if options.frozen:
             self.backbone.requires_grad_(False)
         levels = options.levels.split("+")
@@ -271,6 +270,15 @@ class LaneLM(nn.Module):
             written.append(token)
             token = token[:, :, None]
         return torch.stack(written, 2)
+
+
+def _backbone(options: LaneLMOptions, att: AttentionFactory | None, placement: str) -> ResNet | DLA34:
+    if options.backbone == "dla34":
+        return DLA34(options.width)
+    resnet = RESNETS[options.backbone](width=options.width, stem="imagenet", init="own")
+    network = ResNet(resnet, num_classes=1, att=att, placement=placement)
+    network.fc = nn.Identity()  # type: ignore[assignment]
+    return network
 
 
 def choose(logits: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:
