@@ -3,6 +3,7 @@
 import os
 import sys
 
+from exp.cells.machine import speed_up
 from exp.cells.terminal import remember_typed
 from exp.options.errors import ConfigError, DataError
 
@@ -49,16 +50,6 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # whoever reads the output, such as head, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def speed_up() -> None:
-    """Sets what has to be set before torch is loaded: large pages, and threads that sleep while they wait.
-
-    Spinning threads make two runs on the same cores many times slower; large pages spare CPU runs a third of their time
-    where tensors exceed 32 MB.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,16 @@ import os
 import subprocess
 
 
+def speed_up() -> None:
+    """Sets what has to be set before torch is loaded: large pages, and threads that sleep while they wait.
+
+    Spinning threads make two runs on the same cores many times slower; large pages spare CPU runs a third of their time
+    where tensors exceed 32 MB. Processes that this one starts inherit it.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def cpus() -> int:
     """CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -132,7 +133,9 @@ class Pool:
         waiting = deque((planned, retry) for planned in cells)
         running: dict[str, tuple[Planned, int, int, list[str]]] = {}
         capacity = slots.free
-        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             while running or (waiting and not self._stopping):
                 while waiting and not self._stopping:

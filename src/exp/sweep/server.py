@@ -151,10 +151,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    import exp.run.train
+    import exp.run.train as warm
 
     torch.set_num_threads(1)
-    del exp.run.train, torch
+    del warm, torch
     Server(events).serve()
 
 

@@ -1,0 +1,232 @@
+"""exp from Python: cells and sweeps run, results read, models loaded, tables shown. Loads no torch until it is needed.
+
+Cells train in processes of their own, as they do from the command line, so a notebook's kernel keeps its memory, its
+signals and its output; interrupting it saves the cells that run.
+"""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exp.cells.cell import Cell
+from exp.cells.machine import speed_up
+from exp.cells.metrics_file import read_metrics
+from exp.options.compose import STANDARD, Overlay, with_files
+from exp.options.errors import CellFailed, ConfigError
+from exp.sweep.front import sweep as run_sweep
+from exp.sweep.plan import Plan, Planned
+from exp.sweep.plan import plan as plan_cells
+from exp.sweep.screen import Screen
+from exp.tables.compare import Comparison, compare
+from exp.tables.given import root_of
+from exp.tables.plan import Planner
+from exp.tables.reading import load as load_table
+from exp.tables.render import markdown, records
+from exp.tables.run import run_with_needs
+
+if TYPE_CHECKING:
+    import lightning.pytorch
+    import pandas
+
+
+class CellHandle(Cell):
+    """One run: a folder with its options, curves, result and weights.
+
+    ``exp.Cell.at(path)`` opens the folder of a cell; ``exp.run`` and ``exp.cell`` return one by its options.
+    """
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """What was measured while it trained and tested, in order, a dictionary a line of ``metrics.jsonl``."""
+        return read_metrics(self.path / "metrics.jsonl")
+
+    def load(self) -> "lightning.pytorch.LightningModule":
+        """Returns the LightningModule with the weights that were tested, in evaluation mode, on the CPU.
+
+        Raises:
+            ConfigError: The cell has no weights, or its task is a plug-in that is not active.
+        """
+        from exp.tasks.build import build_task
+        from exp.tasks.checkpoint import load_weights
+
+        best = next((path for name in ("best", "last") if (path := self.path / f"{name}.ckpt").is_file()), None)
+        if best is None:
+            raise ConfigError(f"{self.path}: holds no checkpoint; cells.keep=[best] keeps one")
+        task = build_task(self.resolved.config)
+        load_weights(task, str(best))
+        return task.lightning.eval()
+
+    def __repr__(self) -> str:
+        return f"<Cell {self.path.name}: {self.status()['state']}>"
+
+
+class Cells(list[CellHandle]):
+    """Cells, with what they have in common as a table."""
+
+    def frame(self) -> "pandas.DataFrame":
+        """Returns a row a cell: its state, the options that differ among them, test metrics and cost.
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        rows = [_row(cell) for cell in self]
+        varied = {
+            name
+            for name in dict.fromkeys(itertools.chain.from_iterable(rows))
+            if name.count(".") and len({str(row.get(name)) for row in rows}) > 1
+        }
+        kept = [{name: value for name, value in row.items() if "." not in name or name in varied} for row in rows]
+        return _pandas().DataFrame(kept)
+
+
+def _row(cell: CellHandle) -> dict[str, Any]:
+    record = cell.record() or {}
+    row: dict[str, Any] = {"cell": cell.path.name, "state": cell.status()["state"], "seed": record.get("seed")}
+    for part, options in record.get("config", {}).items():
+        if isinstance(options, dict) and part in ("task", "model", "att", "data", "optim", "trainer"):
+            row |= {f"{part}.{name}": value for name, value in options.items()}
+    row |= record.get("test", {})
+    return row | {name: record[name] for name in ("params", "macs", "train_seconds") if name in record}
+
+
+class TableHandle:
+    """A table of published numbers beside what was run; it shows itself in a notebook."""
+
+    def __init__(self, name: str, overrides: Sequence[str]) -> None:
+        load_table(name)
+        self.name, self.overrides = name, list(overrides)
+
+    @property
+    def comparison(self) -> Comparison:
+        """The table as it is now."""
+        return compare(Planner(root_of(self.overrides)).plan(self.name, self.overrides))
+
+    def run(self) -> "TableHandle":
+        """Runs the cells that are missing, and returns the table.
+
+        Raises:
+            CellFailed: A cell failed.
+            KeyboardInterrupt: It was interrupted; what ran is saved.
+        """
+        planner = Planner(root_of(self.overrides))
+        command = f"exp table {self.name} --run {' '.join(self.overrides)}".rstrip()
+
+        def swept(cells: list[list[str]], screen: Screen) -> int:
+            speed_up()
+            return run_sweep(cells, Overlay(STANDARD), screen, invalid="error", command=command)
+
+        _ended(run_with_needs(self.name, self.overrides, planner, swept), command)
+        return self
+
+    def frame(self) -> "pandas.DataFrame":
+        """Returns a row for each row and column of the table, with means, deviations, intervals and verdicts."""
+        return _pandas().DataFrame(records(self.comparison))
+
+    def __repr__(self) -> str:
+        return markdown(self.comparison)
+
+    def _repr_markdown_(self) -> str:
+        return markdown(self.comparison)
+
+
+def run(*overrides: str) -> CellHandle:
+    """Trains a cell, or returns it where it is done.
+
+    Args:
+        *overrides: As on the command line: ``exp.run("task=gait", "model=convlstm")``.
+
+    Raises:
+        ConfigError: A choice or option is wrong.
+        CellFailed: Training failed; the message says why.
+        KeyboardInterrupt: It was interrupted; the next call goes on from there.
+    """
+    return sweep(*overrides)[0]
+
+
+def sweep(*overrides: str) -> Cells:
+    """Runs the cells of a grid that are missing and prints their table.
+
+    Args:
+        *overrides: As on the command line after ``--multirun``: ``exp.sweep("att=none,se", "seed=0,1,2")``.
+
+    Raises:
+        ConfigError: A choice or option is wrong.
+        CellFailed: A cell failed.
+        KeyboardInterrupt: It was interrupted; the next call goes on from there.
+    """
+    speed_up()
+    grid = _grid(overrides)
+    command = f"exp {'--multirun ' if len(grid) > 1 else ''}{' '.join(overrides)}"
+    _ended(run_sweep(grid, Overlay(STANDARD), Screen(), invalid="error", command=command), command)
+    return Cells(CellHandle(one.cell.path, one.resolved) for one in _planned(grid).cells)
+
+
+def cell(*overrides: str) -> CellHandle:
+    """Returns the cell that overrides describe, whether it has run or not.
+
+    Raises:
+        ConfigError: A choice or option is wrong.
+    """
+    one = plan(*overrides)
+    if len(one) != 1:
+        raise ConfigError(f"{' '.join(overrides)}: describes {len(one)} cells; exp.plan lists them")
+    return CellHandle(one[0].cell.path, one[0].resolved)
+
+
+def plan(*overrides: str) -> list[Planned]:
+    """Returns the cells of a grid and how far each is; nothing runs.
+
+    Raises:
+        ConfigError: A choice or option is wrong.
+        DataError: A data set is missing or damaged.
+    """
+    return _planned(_grid(overrides)).cells
+
+
+def cells(folder: str | Path = "multirun") -> Cells:
+    """Returns the cells below a folder, by name.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise ConfigError(f"{folder}: no such folder")
+    return Cells(CellHandle.at(path.parent) for path in sorted(root.rglob("config.json")))
+
+
+def table(name: str, *overrides: str) -> TableHandle:
+    """Returns a table, ``exp.table("modules", "recipe=quick")``; ``.run()`` runs what is missing of it.
+
+    Raises:
+        ConfigError: There is no such table.
+    """
+    return TableHandle(name, with_files(overrides))
+
+
+def _grid(overrides: Sequence[str]) -> list[list[str]]:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(with_files(overrides))
+    return [list(combination) for combination in BasicSweeper.split_arguments(parsed, None)[0]]
+
+
+def _planned(grid: list[list[str]]) -> Plan:
+    return plan_cells(grid, Overlay(STANDARD))
+
+
+def _ended(code: int, command: str) -> None:
+    if code == 130:
+        raise KeyboardInterrupt
+    if code:
+        raise CellFailed(f"{command}: a cell has not ended well; see above")
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise ConfigError("frame: needs pandas: pip install 'exp-tables[notebook]'") from error
+    return pandas
