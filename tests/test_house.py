@@ -28,6 +28,7 @@ FLOORS = (
 """Packages of exp from the ground up; a module imports from its own floor and those below."""
 
 LAZY = {
+    ("exp.commands.check", "exp.run.check"),
     ("exp.commands.cost", "exp.tasks.build"),
     ("exp.commands.dashboard", "exp.callbacks.wandb"),
     ("exp.commands.table", "exp.tables.render"),

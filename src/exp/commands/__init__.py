@@ -9,6 +9,8 @@ VERBS = {
     "list": "what can be chosen, and each choice's options",
     "help": "how to use exp, in one screen",
     "cost": "parameters, MACs and FLOPs of a model",
+    "check": "a task looked over: data, learning, resuming, speed",
+    "new": "a task, model, block, data set or table of your own",
     "diff": "how two cells differ",
     "table": "published tables: list, run, compare, check",
     "report": "one page with every table that has run",
