@@ -70,7 +70,6 @@ class Lane(Task):
         self._splits: dict[str, LaneSplit] = {}
         self._before: dict[str, float] = {}
         self._grad_norm: Tensor | None = None
-        self._evaluated = "val"
 
     def example_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Returns the shape of an image; the model fills in a table of tokens itself."""
@@ -118,7 +117,8 @@ class Lane(Task):
         self._refuse_large_steps(coded)
         ids = np.concatenate([image.ids for image in coded])
         ids = ids[ids != PAD]
-        limit = ceiling(self.codec, self._splits.get("val", self._splits["train"]).lanes[:_CEILING_IMAGES])
+        images = self._splits.get("val", self._splits["train"]).lanes[:_CEILING_IMAGES]
+        limit = ceiling(self.codec, images, line_width=self.config.data.line_width)
         self._before = {f"ceiling_f1_{round(100 * t)}": f1 for t, f1 in limit.items()}
         self._before["commonest_token"] = float(np.bincount(ids).max() / len(ids)) if len(ids) else 0.0
         for alarm in alarms(self._before):
@@ -248,24 +248,15 @@ class Lane(Task):
         own = torch.cat([inputs[:, :, :1], logits.argmax(-1)[:, :, :-1]], 2)
         return torch.where(torch.rand(inputs.shape, device=inputs.device) < rate, own, inputs)
 
-    def on_validation_epoch_start(self) -> None:
-        """Empties the scores."""
-        self._evaluated = self.eval_split
-        super().on_validation_epoch_start()
-
-    def on_test_epoch_start(self) -> None:
-        """Empties the scores."""
-        self._evaluated = "test"
-        super().on_test_epoch_start()
-
     def new_scores(self) -> LaneScores:
-        """Returns empty sums of F1, errors and diagnostics for the split that is evaluated next."""
-        split = self._splits[self._evaluated]
+        """Returns empty sums of F1, errors and diagnostics for the part at hand."""
+        split = self._splits["test" if self.trainer.testing else self.eval_split]
         extra = dict(self._before)
         if self._grad_norm is not None:
             extra["grad_norm"] = float(self._grad_norm)
         blocks = len(self.model.blocks) if self.config.task.probe else 0
-        return LaneScores(self.codec, split.lanes, split.categories, blocks=blocks, device=self.device, extra=extra)
+        width = self.config.data.line_width
+        return LaneScores(self.codec, split.lanes, split.categories, blocks=blocks, line_width=width, extra=extra)
 
     def score(self, batch: LaneBatch, scores: LaneScores) -> None:
         """Adds a batch, after a pass with the answers as inputs and another in which the model writes by itself."""
@@ -294,19 +285,11 @@ class Lane(Task):
             batch.rows,
         )
 
-    def on_validation_epoch_end(self) -> None:
-        """Keeps the metrics and raises the alarms."""
-        super().on_validation_epoch_end()
-        self._alarm(self.latest[self.eval_split], f"epoch {self.current_epoch + 1}")
-
-    def on_test_epoch_end(self) -> None:
-        """Keeps the metrics and raises the alarms."""
-        super().on_test_epoch_end()
-        self._alarm(self.latest["test"], "test")
-
-    def _alarm(self, scores: dict[str, float], where: str) -> None:
+    def judged(self, scores: dict[str, float], split: str) -> dict[str, float]:
+        """Returns the scores with the number of alarms, and raises the alarms."""
         raised = alarms(scores, clip=self.config.optim.clip)
-        scores["alarms"] = float(len(raised))
         if self.global_rank == 0:
+            where = "test" if self.trainer.testing else f"epoch {self.current_epoch + 1}"
             for alarm in raised:
                 _log.warning("%s: %s", where, alarm)
+        return scores | {"alarms": float(len(raised))}

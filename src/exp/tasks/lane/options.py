@@ -14,6 +14,10 @@ def _ramp(value: list[float]) -> str | None:
     return None if len(value) == 2 and 0 <= value[0] <= value[1] else "two epochs, the first not after the second"
 
 
+def _drawable(value: int) -> str | None:
+    return None if 1 <= value <= 255 else "from 1 to 255"
+
+
 _SPARSE = ("p3", "p4", "p4+p5", "p3+p4+p5")
 
 
@@ -143,6 +147,8 @@ class LaneDataOptions(DataOptions):
     """Rows of the original images, in whose pixels the labels are."""
     image_width: int = option(1640, at_least(1))
     """Columns of the original images."""
+    line_width: int = option(30, _drawable)
+    """Pixels across a lane where F1 compares areas; 30 is CULane's, 20 usual on images of 1276x717."""
     input_height: int = option(320, at_least(32))
     """Rows of the network's input."""
     input_width: int = option(800, at_least(32))
