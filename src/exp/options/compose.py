@@ -17,7 +17,7 @@ from exp.options.resolve import Resolved, resolve
 Compose = Callable[[list[str]], dict[str, Any]]
 """Composes overrides to a plain configuration."""
 
-YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "logger")
+YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "callbacks", "logger")
 """Groups in the order in which they are shown."""
 
 PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "optuna": "optuna"}
