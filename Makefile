@@ -5,13 +5,15 @@
 # make test-plugins   jobs by submitit, as under SLURM, and Optuna's sweeper
 # make test-ray       a Ray cluster on this machine
 # make test-hydra14   sweeps and configuration on the newest hydra-core 1.4
+# make test-extras    timm's networks, W&B workspaces, and papers and pages where pdflatex and Chromium are installed
+# make test-real DATA=FOLDER   what needs the real data sets, each in a folder of its own below FOLDER
 # make bench-sweep    12 cells by separate commands, Hydra's launchers and ours
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-fast test-slow test-plugins test-ray test-hydra14 bench-sweep lint help clean
+.PHONY: run test test-fast test-slow test-plugins test-ray test-hydra14 test-extras test-real bench-sweep lint help clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -41,6 +43,14 @@ test-ray: .venvs/ray/.ready
 test-hydra14: .venvs/hydra14/.ready
 	OMP_NUM_THREADS=1 .venvs/hydra14/bin/python -m pytest tests/options tests/sweep
 
+# What is left out is printed with its reason: pdflatex and Chromium come with the machine.
+test-extras: .venvs/extras/.ready
+	OMP_NUM_THREADS=1 .venvs/extras/bin/python -m pytest -rs -m extras
+
+test-real: $(READY)
+	@test -d "$(DATA)" || { echo 'make test-real DATA=FOLDER: name the folder of the data sets' >&2; exit 2; }
+	OMP_NUM_THREADS=1 EXP_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest -rs -m real
+
 bench-sweep: .venvs/plugins/.ready
 	OMP_NUM_THREADS=1 .venvs/plugins/bin/python benchmarks/sweep.py
 
@@ -57,6 +67,7 @@ $(READY): pyproject.toml constraints.txt
 
 NEEDS_plugins := -e '.[dev,slurm,optuna]' hydra-joblib-launcher
 NEEDS_ray := -e '.[dev,ray]'
+NEEDS_extras := -e '.[dev,timm,dashboard]' tensorboard
 NEEDS_hydra14 := -e '.[dev,slurm]' 'hydra-core>=1.4.0rc3,<1.5'
 UNPINNED_hydra14 := hydra-core|omegaconf
 

@@ -71,6 +71,13 @@ def train(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     return run
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that read a real data set, for ``make test-real``."""
+    for item in items:
+        if "real_data" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real)
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder of real sets in their publishers' layouts, named by EXP_TEST_DATA."""

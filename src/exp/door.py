@@ -193,7 +193,7 @@ def cells(folder: str | Path = "multirun") -> Cells:
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ConfigError(f"{folder}: no such folder")
-    return Cells(CellHandle.at(path.parent) for path in sorted(root.rglob("config.json")))
+    return Cells(CellHandle(path.parent.absolute()) for path in sorted(root.rglob("config.json")))
 
 
 def table(name: str, *overrides: str) -> TableHandle:

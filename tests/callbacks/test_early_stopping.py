@@ -4,24 +4,24 @@ import warnings
 from types import SimpleNamespace
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
 
-from exp.callbacks.early_stopping import EarlyStopping
+from exp.callbacks.early_stopping import ResumableEarlyStopping
 from exp.cells.metrics_file import read_metrics
 from exp.options.catalog import restored
-from exp.options.compose import resolved
 from exp.run import train as training
-from exp.tasks.fer.module import Fer
 
 
 def stopped_after(values: list[float], *, patience: int, mode: str = "max") -> int | None:
-    callback = EarlyStopping(patience=patience, monitor="m", mode=mode)
-    trainer: Any = SimpleNamespace(should_stop=False)
-    module = Fer.__new__(Fer)
-    module.__dict__.update(latest={}, config=resolved(["task=fer"]).config)
+    callback = ResumableEarlyStopping(patience=patience, monitor="val/m", mode=mode)
+    trainer = pl.Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", devices=1)
+    trainer.state.fn = TrainerFn.FITTING
     for epoch, value in enumerate(values, start=1):
-        module.latest["val"] = {"m": value}
-        callback.on_validation_end(trainer, module)
+        trainer.callback_metrics["val/m"] = torch.tensor(value, dtype=torch.float64)
+        callback.on_validation_end(trainer, pl.LightningModule())
         if trainer.should_stop:
             return epoch
     return None
@@ -44,15 +44,16 @@ def test_it_stops_after_so_many_epochs_without_a_better_one(
     assert stopped_after([-value for value in values], patience=patience, mode="min") == epoch
 
 
-def test_what_was_counted_goes_through_a_checkpoint() -> None:
-    first, second = (EarlyStopping(patience=3, monitor="m", mode="max") for _ in range(2))
-    first.best, first.waited = 4.0, 3
-    checkpoint: dict[str, Any] = {}
+def test_a_metric_without_a_value_is_no_better() -> None:
+    assert stopped_after([1, float("nan"), 2, float("nan"), float("nan")], patience=2) == 5
+
+
+def test_a_run_that_had_stopped_stops_again() -> None:
+    first, second = (ResumableEarlyStopping(patience=3, monitor="val/m", mode="max") for _ in range(2))
+    first.wait_count = 3
+    second.load_state_dict(first.state_dict())
     trainer: Any = SimpleNamespace(should_stop=False)
-    first.on_save_checkpoint(trainer, None, checkpoint)  # type: ignore[arg-type]
-    second.on_load_checkpoint(trainer, None, checkpoint)  # type: ignore[arg-type]
-    assert (second.best, second.waited) == (4.0, 3)
-    second.on_train_start(trainer, None)  # type: ignore[arg-type]
+    second.on_train_start(trainer, pl.LightningModule())
     assert trainer.should_stop
 
 

@@ -23,6 +23,17 @@ def test_lightnings_csv_logger_has_every_line(train: Train) -> None:
     assert (result["path"] / "csv" / "hparams.yaml").is_file()
 
 
+@pytest.mark.extras
+def test_tensorboard_has_options_with_the_tests_metrics_and_pictures(train: Train) -> None:
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    result = train("logger=tensorboard", "trainer.max_epochs=1")
+    events = event_accumulator.EventAccumulator(str(result["path"] / "tensorboard"))
+    events.Reload()
+    assert events.Tags()["images"] == ["media/confusion"]
+    assert events.Scalars("final/top1")[-1].value == pytest.approx(result["test"]["top1"], rel=1e-6)
+    assert "_hparams_/session_start_info" in events.summary_metadata
+
+
 def test_tensorboard_is_lightnings_too_or_refused_before_anything_runs(train: Train) -> None:
     if find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
         with pytest.raises(ConfigError, match="pip install tensorboard"):

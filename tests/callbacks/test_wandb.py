@@ -9,6 +9,8 @@ import pytest
 
 from exp.callbacks import wandb as view
 from exp.cells.metrics_file import read_metrics
+from exp.options.compose import resolved
+from exp.options.errors import ConfigError
 from exp.options.sections import Logger
 from tests.callbacks.wandb_file import Run, read
 
@@ -48,6 +50,36 @@ def test_a_cell_is_one_run_that_holds_all_of_it(train: Train) -> None:
     assert run.summary["params"] == result["params"]
     media = list((result["path"] / "wandb").rglob("media/images/**/*.png"))
     assert [path.name.startswith("confusion") for path in media] == [True]
+
+
+def test_what_is_asked_for_is_in_the_run(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.py").write_text("print('mine')\n")
+    asked = ["logger.save_code=true", "logger.log_model=true", "logger.watch=all", "tags=[ablation,first]"]
+    named = ["logger.group=mine", "logger.job_type=try", "trainer.log_every=1", "trainer.max_epochs=1"]
+    result = train("logger=wandb", *asked, *named)
+    (run,) = runs(result["path"])
+    assert (run.group, run.job_type) == ("mine", "try")
+    assert set(run.tags) == {"quick", "digits", "ablation", "first"}
+    assert {"code", "model"} <= set(run.artifacts)
+    assert any(key.startswith("gradients/") for row in run.history for key in row)
+    assert any(key.startswith("parameters/") for row in run.history for key in row)
+    assert "output_raw" in run.kinds or "output" in run.kinds
+    (chart,) = (result["path"] / "wandb").rglob("confusion_table*.table.json")
+    written = json.loads(chart.read_text())
+    assert written["columns"] == ["Actual", "Predicted", "nPredictions"]
+    assert sum(row[2] for row in written["data"]) == sum(map(sum, result["confusion"]))
+
+
+def test_one_option_leaves_out_what_wandb_gathers_by_itself(train: Train) -> None:
+    result = train("logger=wandb", "logger.system=false", "trainer.max_epochs=1")
+    (run,) = runs(result["path"])
+    assert not {"output_raw", "output", "stats"} & run.kinds
+
+
+def test_a_checkpoint_that_is_removed_cannot_be_kept() -> None:
+    with pytest.raises(ConfigError, match=r"log_model=true: cells.keep=last removes best.ckpt"):
+        resolved(["logger=wandb", "logger.log_model=true", "cells.keep=last"])
 
 
 def test_a_cell_that_diverges_ends_its_run_with_1_and_the_next_has_its_own(train: Train, tmp_path: Path) -> None:
@@ -126,5 +158,5 @@ def test_a_table_is_a_run_of_its_own(tmp_path: Path) -> None:
     (file,) = (tmp_path / "wandb").rglob("*.table.json")
     assert json.loads(file.read_text()) == {
         "columns": ["row", "metric", "mean", "p"],
-        "data": [["a", "top1", "1.5", ""]],
+        "data": [["a", "top1", 1.5, None]],
     }

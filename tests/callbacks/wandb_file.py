@@ -22,6 +22,9 @@ class Run:
     job_type: str = ""
     name: str = ""
     notes: str = ""
+    tags: list[str] = field(default_factory=list)
+    kinds: set[str] = field(default_factory=set)
+    artifacts: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -53,10 +56,11 @@ def read(path: Path) -> Run:
     run = Run()
     for record in records(path):
         kind = record.WhichOneof("record_type")
+        run.kinds.add(kind)
         if kind == "run":
             one = record.run
             run.id, run.group, run.job_type = one.run_id, one.run_group, one.job_type
-            run.name, run.notes = one.display_name, one.notes
+            run.name, run.notes, run.tags = one.display_name, one.notes, list(one.tags)
             run.config |= {item.key: json.loads(item.value_json) for item in one.config.update}
         elif kind == "config":
             run.config |= {item.key: json.loads(item.value_json) for item in record.config.update}
@@ -64,6 +68,10 @@ def read(path: Path) -> Run:
             run.summary |= {_key(item): json.loads(item.value_json) for item in record.summary.update}
         elif kind == "history":
             run.history.append({_key(item): json.loads(item.value_json) for item in record.history.item})
+        elif kind == "request" and record.request.WhichOneof("request_type") == "log_artifact":
+            run.artifacts.append(record.request.log_artifact.artifact.type)
+        elif kind == "artifact":
+            run.artifacts.append(record.artifact.type)
         elif kind == "exit":
             run.exit_code = record.exit.exit_code
     return run

@@ -31,6 +31,7 @@ def test_without_a_server_it_writes_its_specification_and_says_how_to_send(tmp_p
     assert "65.72" in spec["sections"][-1]["panels"][0]["text"]
 
 
+@pytest.mark.extras
 def test_the_specification_makes_a_workspace(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, of a library it builds on

@@ -1,3 +1,6 @@
+import pickle
+
+import pytest
 import sklearn.metrics
 import torch
 import torch.nn.functional as F
@@ -7,7 +10,7 @@ from exp.metrics.classification import TopK
 
 def test_scores_and_confusion_are_sklearns() -> None:
     generator = torch.Generator().manual_seed(0)
-    scores = TopK(torch.device("cpu"), 7)
+    scores = TopK(7)
     every_logit, every_label = [], []
     for n in (5, 1, 12):
         logits, labels = torch.randn(n, 7, generator=generator), torch.randint(7, (n,), generator=generator)
@@ -26,7 +29,7 @@ def test_scores_and_confusion_are_sklearns() -> None:
 
 
 def test_an_output_that_is_no_class_is_a_miss_and_in_no_column() -> None:
-    scores = TopK(torch.device("cpu"), 2)
+    scores = TopK(2, outputs=3)
     logits = torch.tensor([[0.0, 1.0, 5.0], [3.0, 0.0, 1.0]])
     labels = torch.tensor([1, 0])
     scores.update(logits, labels, F.cross_entropy(logits, labels, reduction="none"))
@@ -35,7 +38,26 @@ def test_an_output_that_is_no_class_is_a_miss_and_in_no_column() -> None:
 
 
 def test_many_classes_have_no_confusion_matrix() -> None:
-    scores = TopK(torch.device("cpu"), 101)
+    scores = TopK(101)
     assert scores.confusion() == []
-    assert len(scores.sums) == 4
-    assert scores.compute() == {}
+    with pytest.warns(UserWarning, match="before the ``update`` method"):  # of torchmetrics
+        assert scores.compute() == {}
+
+
+def test_quotients_are_not_rounded_to_float32() -> None:
+    scores = TopK(3)
+    scores.update(torch.eye(3)[[0, 1, 2, 0, 0, 0, 1]], torch.tensor([0, 1, 1, 0, 0, 0, 1]), torch.zeros(7))
+    assert scores.compute()["top1"] == 100 * 6 / 7
+
+
+def test_a_metric_is_reset_pickled_and_moved() -> None:
+    scores = TopK(3)
+    scores.update(torch.eye(3), torch.tensor([0, 1, 1]), torch.ones(3))
+    first = scores.compute()
+    assert pickle.loads(pickle.dumps(scores)).compute() == first
+    assert scores.to("meta").top1.tp.device.type == "meta"
+    scores = TopK(3)
+    scores.update(torch.eye(3), torch.tensor([0, 1, 1]), torch.ones(3))
+    scores.reset()
+    scores.update(torch.eye(3), torch.tensor([0, 1, 2]), torch.ones(3))
+    assert scores.compute()["top1"] == 100

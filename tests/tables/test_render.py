@@ -90,6 +90,7 @@ def test_latex_is_balanced_and_every_line_has_its_columns(comparison: Comparison
     assert text.isascii()
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_latex_compiles_as_it_is(comparison: Comparison, tmp_path: Path) -> None:
     compiles(latex(comparison), tmp_path)
@@ -130,6 +131,7 @@ def test_latex_breaks_wide_tables_into_blocks_with_every_number(name: str, tmp_p
     assert text.count(r"\caption{(continued)}") == text.count(r"\begin{table}") - 1
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 @pytest.mark.parametrize("name", WIDE)
 def test_wide_latex_compiles_within_the_page(name: str, tmp_path: Path) -> None:

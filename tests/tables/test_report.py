@@ -116,6 +116,7 @@ document.title = JSON.stringify({ up, down, themes: before !== after, fits,
 </script></body>"""
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 @pytest.mark.parametrize("width", [1280, 500])
 def test_in_a_browser(report: Path, width: int) -> None:
@@ -149,6 +150,7 @@ def test_in_a_browser(report: Path, width: int) -> None:
     )
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_the_browser_test_would_see_a_request(report: Path) -> None:
     bad = report.with_name("bad.html")

@@ -38,6 +38,7 @@ def test_which_networks_timm_has() -> None:
     assert all("init" in schema.__dataclass_fields__ for schema in (GROUPS["model"][name] for name in NETS))
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("name", NETS)
 def test_timms_logits_to_the_last_bit(name: str) -> None:
     timm = pytest.importorskip("timm", reason="timm is not installed (extra timm)")

@@ -40,6 +40,8 @@ class Keeper(pl.Callback):
         save_every: Seconds between two saves; 0 saves at the end of training only.
         monitor: Metric of the best epoch.
         mode: ``max`` or ``min``.
+        max_steps: Optimizer steps after which training ends with a validation; -1 sets no limit.
+        max_seconds: Seconds of training after which it does, by the clock of rank 0.
         held: Whether the cell's lock is still ours.
 
     Attributes:
@@ -47,17 +49,28 @@ class Keeper(pl.Callback):
     """
 
     def __init__(
-        self, folder: Path, *, save_every: float, monitor: str, mode: str, held: Callable[[], bool] = lambda: True
+        self,
+        folder: Path,
+        *,
+        save_every: float,
+        monitor: str,
+        mode: str,
+        max_steps: int = -1,
+        max_seconds: float = math.inf,
+        held: Callable[[], bool] = lambda: True,
     ) -> None:
         self.folder = folder
         self.save_every = save_every
         self.monitor = monitor
+        self.max_steps = max_steps
+        self.max_seconds = max_seconds
         self.sign = 1 if mode == "max" else -1
         self.held = held
         self.best: dict[str, Any] | None = None
         self.last_is_good = False
         self.seconds = 0.0
         self._started = self._saved = time.monotonic()
+        self._position = {"epoch": 0, "start": 0}
         self._stop = False
         self._soon = False
         self._handlers: dict[int, Any] = {}
@@ -71,11 +84,14 @@ class Keeper(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Takes over SIGTERM, SIGINT and SIGUSR2: the first asks for a save and a stop.
 
+        A run that was killed between its last step and its test trains no further.
+
         Where a queue warns by SIGUSR2 and starts the job again, its SIGTERM asks for a save alone: a job that ends by
         itself would not be started again. Ranks above 0 hear of it from rank 0 and ignore the signals, which Lightning
         would answer with a collective.
         """
         self._started = self._saved = time.monotonic()
+        self._limit(trainer, pl_module)
         handler = self._on_signal if trainer.is_global_zero else signal.SIG_IGN
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
@@ -107,7 +123,10 @@ class Keeper(pl.Callback):
     ) -> None:
         """Saves or stops where an optimizer step has just been made."""
         last = batch_idx + 1 >= trainer.num_training_batches
-        if last or (batch_idx + 1) % trainer.accumulate_grad_batches:
+        if not last and (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        # A run gone on with from before a validation would leave it out, so nothing is saved there.
+        if self._limit(trainer, pl_module) or last or _validates(trainer, batch_idx):
             return
         stop, due = self._agree(trainer, pl_module)
         if (stop or due) and trained(pl_module).resumable:
@@ -127,18 +146,33 @@ class Keeper(pl.Callback):
             return
         self.best = {"epoch": trainer.current_epoch, "value": value, "metrics": dict(metrics)}
         if trainer.is_global_zero:
-            kept = {"state_dict": pl_module.state_dict(), "best": self.best, "classes": self._classes(pl_module)}
+            kept = {
+                "state_dict": pl_module.state_dict(),
+                "best": self.best,
+                "classes": self._classes(pl_module),
+                "hyper_parameters": dict(pl_module.hparams),
+                "pytorch-lightning_version": pl.__version__,
+            }
             with replace_whole(self.folder / "best.ckpt") as fresh:
                 torch.save(kept, fresh)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves at an epoch's end if it is time, it is the last, or a stop was asked for."""
         stop, due = self._agree(trainer, pl_module)
+        self._limit(trainer, pl_module)
         done = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
         if stop or due or done or not trained(pl_module).resumable:
             self._save(trainer, epoch=trainer.current_epoch + 1, start=0)
         if stop and not done:
             raise Interrupted(f"stopped after epoch {trainer.current_epoch}")
+
+    def _limit(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:
+        """Ends the training where its steps or its time are used up, and returns whether they are."""
+        over = 0 <= self.max_steps <= trainer.global_step
+        if self.max_seconds < math.inf:
+            over = trainer.strategy.broadcast(over or self.train_seconds >= self.max_seconds)
+        trainer.should_stop = trainer.should_stop or over
+        return over
 
     def _agree(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> tuple[bool, bool]:
         """Whether any rank was told to stop, and whether a save is due by rank 0's clock."""
@@ -153,6 +187,7 @@ class Keeper(pl.Callback):
     def _save(self, trainer: pl.Trainer, *, epoch: int, start: int) -> None:
         if trainer.is_global_zero and not self.held():
             raise LockLost("another process has taken this cell over; this one stops")
+        trained(trainer.lightning_module).check_losses()
         self._position = {"epoch": epoch, "start": start}
         if trainer.is_global_zero:
             if (self.folder / "metrics.jsonl").exists():
@@ -195,3 +230,9 @@ class Keeper(pl.Callback):
         self.best = kept["best"]
         task.samples_seen = kept["samples_seen"] if trainer.is_global_zero else 0
         self.seconds = kept["seconds"]
+
+
+def _validates(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Returns whether a validation follows a micro-batch of the epoch."""
+    due = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+    return trainer.enable_validation and due and (batch_idx + 1) % trainer.val_check_batch == 0

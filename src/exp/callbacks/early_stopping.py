@@ -1,52 +1,25 @@
-"""Stops training when the monitored metric no longer gets better."""
-
-from typing import Any
+"""Lightning's early stopping, made exact for runs that are gone on with."""
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import EarlyStopping
 
-from exp.tasks.base import trained
 
+class ResumableEarlyStopping(EarlyStopping):
+    """Stops after ``patience`` validations in a row that bring nothing better than the best one before.
 
-class EarlyStopping(pl.Callback):
-    """Stops after ``patience`` epochs in a row that bring nothing better than the best one before.
-
-    All ranks see the same metric and so stop together. What was counted goes into the checkpoint.
+    It is Lightning's callback, whose counts go into the checkpoint. Lightning does not keep that it has stopped, so a
+    run killed between its last epoch and its test would train for another epoch; this one does not.
 
     Args:
-        patience: Epochs without a better value.
-        monitor: The metric.
+        patience: Validations without a better value.
+        monitor: The metric as it is logged, such as ``val/top1``.
         mode: ``max`` or ``min``.
     """
 
     def __init__(self, *, patience: int, monitor: str, mode: str) -> None:
-        self.patience = patience
-        self.monitor = monitor
-        self.sign = 1 if mode == "max" else -1
-        self.best: float | None = None
-        self.waited = 0
+        # A metric that is NaN counts as no better; training that diverges is ended by the loss.
+        super().__init__(monitor, patience=patience, mode=mode, check_finite=False, check_on_train_epoch_end=False)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A run that was killed between its last epoch and its test trains no further."""
-        trainer.should_stop = trainer.should_stop or self.waited >= self.patience
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compares the epoch with the best one."""
-        task = trained(pl_module)
-        value = self.sign * task.latest[task.eval_split][self.monitor]
-        if self.best is None or value > self.best:
-            self.best, self.waited = value, 0
-        else:
-            self.waited += 1
-        trainer.should_stop = trainer.should_stop or self.waited >= self.patience
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Keeps what was counted."""
-        checkpoint["early_stopping"] = {"best": self.best, "waited": self.waited}
-
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Goes on counting."""
-        self.best, self.waited = (checkpoint["early_stopping"][name] for name in ("best", "waited"))
+        """Stops a run that had stopped before."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience

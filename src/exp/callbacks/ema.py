@@ -14,7 +14,10 @@ from exp.tasks.base import Task
 
 
 class WeightAverage(pl.Callback):
-    """Follows the weights after each optimizer step; has to come before the callbacks that save.
+    """Follows the weights after each optimizer step; has to come before the callbacks that save, ``back`` after them.
+
+    Lightning's ``EMAWeightAveraging`` cannot take its place: it puts the trained weights back before the scores of a
+    validation are known, and with them whether the averaged weights are to be kept as the best.
 
     Floating-point buffers (the statistics of batch norm) are averaged too, others are copied. In the first steps the
     decay is lower, (1 + steps) / (10 + steps), so that the average does not hang on to the initial weights.
@@ -29,6 +32,7 @@ class WeightAverage(pl.Callback):
         self._seen = 0
         self._average: dict[str, Tensor] = {}
         self._trained: dict[str, Tensor] = {}
+        self.back = _TrainedAgain(self)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begins with the weights as they are, unless a checkpoint brought an average."""
@@ -60,13 +64,16 @@ class WeightAverage(pl.Callback):
         self._trained = {name: value.detach().clone() for name, value in state.items()}
         _set(state, self._average)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Puts the weights back, once the callbacks that keep the best epoch have seen the average."""
-        _set(_state(pl_module), self._trained)
+    def put_back(self, module: pl.LightningModule) -> None:
+        """Puts the trained weights back, once the callbacks that keep the best epoch have seen the average."""
+        _set(_state(module), self._trained)
         self._trained = {}
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leaves the average, which is what a run without a best epoch tests."""
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leaves the average, which is what a run without a best epoch tests.
+
+        Unlike ``on_train_end`` it is also called where a checkpoint says that nothing is left to train.
+        """
         _set(_state(pl_module), self._average)
 
     def on_save_checkpoint(
@@ -80,6 +87,16 @@ class WeightAverage(pl.Callback):
     ) -> None:
         """Goes on averaging."""
         self.steps, self._average = checkpoint["ema"]["steps"], checkpoint["ema"]["average"]
+
+
+class _TrainedAgain(pl.Callback):
+    """Ends a validation of averaged weights."""
+
+    def __init__(self, average: WeightAverage) -> None:
+        self._average = average
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._average.put_back(pl_module)
 
 
 def _state(module: pl.LightningModule) -> dict[str, Tensor]:

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import nn
 
 from exp.cells.cell import Cell
 
@@ -17,15 +19,28 @@ class LightningSink:
     """
 
     def __init__(self, cell: Cell, name: str) -> None:
-        kind = {"tensorboard": TensorBoardLogger, "csv": CSVLogger}[name]
-        self._logger: Logger = kind(str(cell.path), name=name, version="")
-        self._logger.log_hyperparams(cell.resolved.config.plain())
+        self._options = cell.resolved.config.plain()
+        self._logger: Logger
+        if name == "tensorboard":
+            self._logger = TensorBoardLogger(str(cell.path), name=name, version="", default_hp_metric=False)
+        else:
+            self._logger = CSVLogger(str(cell.path), name=name, version="")
+            self._logger.log_hyperparams(self._options)
 
     def write(self, index: int, values: dict[str, float], epoch: int, step: int) -> None:
         """Logs a line of metrics.jsonl."""
         self._logger.log_metrics({**values, "epoch": epoch}, step=step)
 
+    def watch(self, model: nn.Module) -> None:
+        """Does nothing: these loggers follow no weights."""
+
     def close(self, state: str, result: dict[str, Any] | None, pictures: list[Path]) -> None:
-        """Writes what is left."""
+        """Writes what is left; to TensorBoard also the options with the test's metrics, and the pictures."""
+        if isinstance(self._logger, TensorBoardLogger):
+            final = {f"final/{name}": value for name, value in (result or {}).get("test", {}).items()}
+            self._logger.log_hyperparams(self._options, final)
+            for path in pictures:
+                pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+                self._logger.experiment.add_image(f"media/{path.stem}", pixels, dataformats="HWC")
         self._logger.save()
         self._logger.finalize("success" if state == "done" else "failed")

@@ -7,10 +7,12 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import lightning.pytorch as pl
+from torch import nn
 
 from exp.cells.cell import Cell
 from exp.cells.files import read_json
 from exp.cells.metrics_file import read_metrics
+from exp.tasks.base import trained
 
 CATCH_UP_SECONDS = 5.0
 PICTURES = (".png", ".jpg")
@@ -28,6 +30,10 @@ class Sink(Protocol):
             epoch: Epoch, from 0.
             step: Optimizer steps taken.
         """
+        ...
+
+    def watch(self, model: nn.Module) -> None:
+        """Follows a model's weights or gradients, where that was asked for."""
         ...
 
     def close(self, state: str, result: dict[str, Any] | None, pictures: list[Path]) -> None:
@@ -80,6 +86,12 @@ class Mirror(pl.Callback):
         state = "done" if result else "failed" if error is not None else status.get("state", "failed")
         pictures = sorted(path for path in self.cell.path.iterdir() if path.suffix in PICTURES) if result else []
         self._view.close(state, result, pictures)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Shows the view the model."""
+        assert self._view is not None
+        if trainer.is_global_zero:
+            self._view.watch(trained(pl_module).model)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

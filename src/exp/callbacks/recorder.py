@@ -32,6 +32,7 @@ class Recorder(pl.Callback):
         self._reported = 0.0
         self._epoch_started = 0.0
         self._epoch_loss = torch.zeros(2, dtype=torch.float64)
+        self._line_loss = torch.zeros(2, dtype=torch.float64)
         self._scores: dict[str, float] = {}
         self._lr = 0.0
 
@@ -58,7 +59,10 @@ class Recorder(pl.Callback):
         boundary = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         last = batch_idx + 1 >= trainer.num_training_batches
         if boundary and not last and trainer.global_step % self.log_every == 0:
-            loss = self._take(trainer, pl_module)
+            self._take(trainer, pl_module)
+            loss = float(self._line_loss[0] / self._line_loss[1].clamp(min=1))
+            self._line_loss.zero_()
+            trained(pl_module).log_all("step", {"loss": loss, "lr": self._lr})
             if trainer.is_global_zero:
                 self.metrics.write(
                     split="step", epoch=trainer.current_epoch, step=trainer.global_step, loss=loss, lr=self._lr
@@ -81,15 +85,16 @@ class Recorder(pl.Callback):
         further = trained(pl_module).take_train_scores()
         total, count = self._epoch_loss.tolist()
         self._epoch_loss.zero_()
+        self._line_loss.zero_()
+        measured = {"loss": total / max(count, 1), **further, "lr": self._lr}
+        trained(pl_module).log_all("train", measured)
         if trainer.is_global_zero:
-            self._scores = self._scores | {"train_loss": total / max(count, 1)}
+            self._scores = self._scores | {"train_loss": measured["loss"]}
             self.metrics.write(
                 split="train",
                 epoch=trainer.current_epoch,
                 step=trainer.global_step,
-                loss=total / max(count, 1),
-                **further,
-                lr=self._lr,
+                **measured,
                 seconds=round(time.monotonic() - self._epoch_started, 3),
             )
             self._tell(trainer, int(trainer.num_training_batches), epoch_done=True)
@@ -97,23 +102,26 @@ class Recorder(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keeps the loss of an epoch that is not over."""
+        """Keeps the loss of an epoch, and of a line, that is not over."""
         self._take(trainer, pl_module)
         checkpoint["epoch_loss"] = self._epoch_loss.tolist()
+        checkpoint["line_loss"] = self._line_loss.tolist()
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Goes on adding to it."""
         self._epoch_loss = torch.tensor(checkpoint["epoch_loss"], dtype=torch.float64)
+        self._line_loss = torch.tensor(checkpoint["line_loss"], dtype=torch.float64)
 
-    def _take(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> float:
+    def _take(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Adds the losses of all ranks since the last call to those of the epoch and of the line."""
         taken = trained(pl_module).take_train_loss()
         if trainer.world_size > 1:
             torch.distributed.all_reduce(taken)
         taken = taken.cpu()
         self._epoch_loss += taken
-        return float(taken[0] / taken[1].clamp(min=1))
+        self._line_loss += taken
 
     def _tell(self, trainer: pl.Trainer, batch: int, epoch_done: bool = False) -> None:
         self._reported = time.monotonic()

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import wandb
+from torch import nn
 
 from exp.cells.cell import EXIT_CODES, Cell
 from exp.options.sections import Logger
@@ -37,16 +38,20 @@ def has_key() -> bool:
     return False
 
 
-def start(folder: Path, *, project: str, entity: str | None, **run: Any) -> Any:
+def start(folder: Path, *, project: str, entity: str | None, system: bool = False, **run: Any) -> Any:
     """Starts a run in this process.
 
     Args:
         folder: Where the run's files go, into ``wandb/``.
         project: Project.
         entity: User or team, None for the account's own.
+        system: Whether W&B gathers the machine's load, git state and console output.
         run: More for ``wandb.init``.
     """
-    settings = wandb.Settings(silent=True, console="off", init_timeout=30, x_disable_stats=True, disable_git=True)
+    console = "wrap" if system else "off"
+    settings = wandb.Settings(
+        silent=True, console=console, init_timeout=30, x_disable_stats=not system, disable_git=not system
+    )
     wanted = mode()
     try:
         return wandb.init(dir=str(folder), project=project, entity=entity, mode=wanted, settings=settings, **run)  # type: ignore[arg-type]
@@ -73,6 +78,7 @@ class WandbSink:
     """
 
     def __init__(self, cell: Cell, command: str, group: str | None) -> None:
+        self._cell = cell
         resolved, options = cell.resolved, cell.resolved.config.logger
         drop_unsynced(cell.path, resolved.key)
         self._lines = 0
@@ -83,14 +89,17 @@ class WandbSink:
             id=resolved.key,
             resume="allow",
             name=resolved.slug,
-            group=group,
-            job_type=resolved.task,
+            group=options.group or group,
+            job_type=options.job_type or resolved.task,
             notes=command,
-            tags=[resolved.config.recipe, resolved.config.data.name],
+            tags=list(dict.fromkeys([resolved.config.recipe, resolved.config.data.name, *options.tags])),
+            system=options.system,
             config=resolved.config.plain() | {"key": resolved.key, "slug": resolved.slug, "folder": str(cell.path)},
         )
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
+        if options.save_code:
+            self._run.log_code(".", include_fn=lambda path: path.endswith((".py", ".yaml")), exclude_fn=_apart)
 
     def write(self, index: int, values: dict[str, float], epoch: int, step: int) -> None:
         """Logs a line of metrics.jsonl; those that a resumed run has on the server already are left out there."""
@@ -98,15 +107,53 @@ class WandbSink:
         if index >= self._run.starting_step:
             self._run.log({**values, "epoch": epoch, "step": step}, step=index)
 
+    def watch(self, model: nn.Module) -> None:
+        """Lets W&B follow gradients or weights, where that was asked for."""
+        config = self._cell.resolved.config
+        if config.logger.watch != "none":
+            self._run.watch(model, log=config.logger.watch, log_freq=config.trainer.log_every)
+
     def close(self, state: str, result: dict[str, Any] | None, pictures: list[Path]) -> None:
         """Logs results and pictures and finishes with the cell's exit code."""
         if result is not None:
             self._run.summary.update({f"final/{name}": value for name, value in result["test"].items()})
             self._run.summary.update({name: result[name] for name in SUMMARY if name in result})
-            if pictures:
-                images = {f"media/{path.stem}": wandb.Image(str(path)) for path in pictures}
-                self._run.log(images, step=max(self._lines, self._run.starting_step))
+            shown: dict[str, Any] = {f"media/{path.stem}": wandb.Image(str(path)) for path in pictures}
+            if result.get("confusion"):
+                shown["confusion"] = confusion_chart(result["confusion"], result["class_names"])
+            if shown:
+                self._run.log(shown, step=max(self._lines, self._run.starting_step))
+            if self._cell.resolved.config.logger.log_model:
+                self._log_model()
         end(self._run, EXIT_CODES[state])
+
+    def _log_model(self) -> None:
+        artifact = wandb.Artifact(f"model-{self._cell.resolved.key}", type="model")
+        artifact.add_file(str(self._cell.path / "best.ckpt"))
+        self._run.log_artifact(artifact, aliases=["best"])
+
+
+def confusion_chart(counts: Sequence[Sequence[int]], class_names: Sequence[str]) -> Any:
+    """Returns W&B's own chart of a confusion matrix.
+
+    Args:
+        counts: (C, C) by label (row) and prediction (column).
+        class_names: C names.
+    """
+    rows = [
+        [label, prediction, counts[i][j]]
+        for i, label in enumerate(class_names)
+        for j, prediction in enumerate(class_names)
+    ]
+    table = wandb.Table(columns=["Actual", "Predicted", "nPredictions"], data=rows)
+    fields = {name: name for name in ("Actual", "Predicted", "nPredictions")}
+    return wandb.plot_table("wandb/confusion_matrix/v1", table, fields, {"title": "confusion"}, split_table=True)
+
+
+def _apart(path: str, root: str) -> bool:
+    """Returns whether a file is no code of the user's: of an environment, or a cell's."""
+    inside = Path(path).relative_to(root).parts
+    return any(part.startswith(".") or part in ("multirun", "wandb", "node_modules") for part in inside)
 
 
 def drop_unsynced(folder: Path, run_id: str) -> None:
@@ -140,6 +187,11 @@ def log_table(folder: Path, name: str, run_id: str, options: Logger, records: Se
     )
     plain = [{key: value for key, value in record.items() if not isinstance(value, (dict, list))} for record in records]
     columns: list[str | int] = list(plain[0])
-    data = [["" if record[key] is None else str(record[key]) for key in plain[0]] for record in plain]
+    data = [[_entry(record[key]) for key in plain[0]] for record in plain]
     run.log({"table": wandb.Table(columns=columns, data=data)})
     end(run, 0)
+
+
+def _entry(value: Any) -> Any:
+    """Returns a table's entry: a number, a word, or None for no number."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value

@@ -45,6 +45,10 @@ class LightningOptions(TaskOptions):
             cls.kind = cls.name
             cls.prefers = dict.fromkeys(fields(cls), "task")
 
+    def logged(self) -> str:
+        """Returns the name under which the module itself logs the monitored metric."""
+        return self.monitor
+
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""
         for section, among in (("optim", None), ("trainer", OWN_TRAINER)):

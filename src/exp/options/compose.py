@@ -20,7 +20,7 @@ from exp.options.study import STUDIES
 Compose = Callable[[list[str]], dict[str, Any]]
 """Composes overrides to a plain configuration."""
 
-YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "logger")
+YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "callbacks", "logger")
 """Groups in the order in which they are shown."""
 
 PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "optuna": "optuna"}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from exp.options.parts import BlockOptions, DataOptions, ModelOptions, NoAttention, TaskOptions
-from exp.options.sections import Cells, Logger, Optim, Origin, Sweep, Trainer
+from exp.options.sections import Callbacks, Cells, Logger, Optim, Origin, Sweep, Trainer
 
 TaskT = TypeVar("TaskT", bound=TaskOptions, covariant=True)
 ModelT = TypeVar("ModelT", bound=ModelOptions, covariant=True)
@@ -25,6 +25,7 @@ class Config(Generic[TaskT, ModelT, DataT]):
     data: DataT
     optim: Optim
     trainer: Trainer
+    callbacks: Callbacks
     sweep: Sweep
     cells: Cells
     logger: Logger
@@ -46,6 +47,7 @@ GROUPS = ("task", "model", "att", "data")
 SECTIONS: dict[str, type] = {
     "optim": Optim,
     "trainer": Trainer,
+    "callbacks": Callbacks,
     "sweep": Sweep,
     "cells": Cells,
     "logger": Logger,

@@ -59,6 +59,10 @@ class TaskOptions(Part):
     select: Literal["val", "test"] = "val"
     """Part on which the best epoch is chosen; test is a flaw of some sources and needs recipe=published."""
 
+    def logged(self) -> str:
+        """Returns the name under which the monitored metric is logged."""
+        return f"{self.select}/{self.monitor}"
+
     @classmethod
     def shown(cls, metrics: Mapping[str, float]) -> dict[str, float]:
         """Returns those of the metrics that the screen shows."""

@@ -197,17 +197,26 @@ def _takers(name: str) -> str:
 
 
 def _spread(draft: Draft) -> None:
-    """Gives the value of an option that sets several others to those that are not given, and takes it away."""
-    schema, given = draft.schemas["task"], draft.given["task"]
-    for name, targets in schema.sets.items():
-        value = given.pop(name, None)
-        if value is None:
-            continue
-        checked(schema, name, value, f"task.{name}")
-        for target in targets:
-            given.setdefault(target, value)
-            if f"task.{name}" in draft.explicit:
-                draft.explicit.add(f"task.{target}")
+    """Gives the value of an option that sets others to those that are not given, and takes it away.
+
+    Raises:
+        ConfigError: An option of a section is given by both of its names, with different values.
+    """
+    for part, schema in draft.schemas.items():
+        for name, targets in getattr(schema, "sets", {}).items():
+            value = draft.given[part].pop(name, None)
+            if value is None:
+                continue
+            value = checked(schema, name, value, f"{part}.{name}")
+            for target in (targets,) if isinstance(targets, str) else targets:
+                owner, _, option = target.rpartition(".")
+                given = draft.given[owner or part].setdefault(option, value)
+                if owner and given != value and target in draft.explicit:
+                    raise ConfigError(f"{part}.{name}={value} and {target}={given}: the same option, given twice")
+                if f"{part}.{name}" in draft.explicit:
+                    if owner:
+                        draft.given[owner][option] = value
+                    draft.explicit.add(f"{owner or part}.{option}")
 
 
 def _config(draft: Draft) -> Config:

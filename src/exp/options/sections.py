@@ -2,7 +2,7 @@
 
 import importlib.util
 import itertools
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from exp.options.checks import above, at_least, fraction
 from exp.options.fields import Options, option
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 class Section(Options):
     """Options that every run has, whatever is chosen for its parts."""
+
+    sets: ClassVar[dict[str, str]] = {}
+    """Options that only give their value to another, ``part.option``: other spellings of it."""
 
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""
@@ -68,41 +71,106 @@ class Optim(Section):
         return None
 
 
+def _limit(value: float) -> str | None:
+    whole = isinstance(value, int)
+    right = value >= 1 if whole else 0 < value <= 1
+    return None if right else "a number of batches from 1 up, or a share above 0 and at most 1.0"
+
+
+def _duration(value: str) -> str | None:
+    parts = value.split(":")
+    right = len(parts) == 4 and all(part.isdigit() for part in parts) and any(int(part) for part in parts)
+    return None if right else "DD:HH:MM:SS, such as 00:12:00:00"
+
+
+_NOT_DDP = {
+    "ddp_spawn": "a cell starts its ranks itself; take ddp",
+    "ddp_fork": "a cell starts its ranks itself; take ddp",
+    "ddp_notebook": "a cell starts its ranks itself; take ddp",
+    "fsdp": "weights that are cut up cannot be kept as best.ckpt and gone on from bit by bit; take ddp",
+    "deepspeed": "weights that are cut up cannot be kept as best.ckpt and gone on from bit by bit; take ddp",
+}
+
+
 class Trainer(Section):
-    """How long and on what."""
+    """How long and on what; options of Lightning's Trainer have its names and mean what they mean there."""
+
+    sets: ClassVar = {"accumulate_grad_batches": "trainer.accumulate", "gradient_clip_val": "optim.clip"}
 
     max_epochs: int = option(10, at_least(0))
     """Passes over the training data; 0 tests only."""
-    accelerator: Literal["auto", "cpu", "gpu"] = option("auto", identity=False)
+    max_steps: int = option(-1, at_least(-1))
+    """Optimizer steps after which training stops, with a last validation; -1 sets no limit."""
+    max_time: str | None = option(None, _duration)
+    """Time of training, DD:HH:MM:SS, after which it stops, with a last validation; how far it comes by then depends on
+    the machine."""
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = option("auto", identity=False)
     """Kind of device."""
     devices: int = option(1, at_least(1))
     """Devices, each with a process of its own where there are several (distributed data parallel)."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    num_nodes: int = option(1, at_least(1), identity=False)
+    """Always 1: devices are those of all nodes together, and srun says on how many nodes they are."""
+    strategy: Literal[
+        "auto",
+        "ddp",
+        "ddp_find_unused_parameters_false",
+        "ddp_find_unused_parameters_true",
+        "ddp_spawn",
+        "ddp_fork",
+        "ddp_notebook",
+        "fsdp",
+        "deepspeed",
+    ] = option("auto", identity=False)
+    """How several devices work together: ddp, which may look for parameters without a gradient."""
+    precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true", "16-mixed"] = "32-true"
     """Arithmetic of forward and backward."""
     accumulate: int = option(1, at_least(1))
     """Micro-batches an optimizer step is made of; the batch size stays what it is."""
+    accumulate_grad_batches: int | None = option(None, at_least(1))
+    """Lightning's name of accumulate."""
+    gradient_clip_val: float | None = option(None, at_least(0))
+    """Lightning's name of optim.clip."""
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm"
+    """Whether optim.clip bounds the norm of all gradients together, or the size of each of their numbers."""
     sync_batchnorm: bool = option(True, devices=range(2, 65536))
     """Whether batch norm sees the whole batch over all devices."""
     channels_last: bool = False
     """Memory format in which convolutions are fastest with bf16 and on GPUs."""
     compile: bool = False
     """torch.compile with static shapes."""
+    deterministic: bool = option(False, identity=False)
+    """Whether torch refuses operations that give other numbers on each run; a CPU has none here."""
     threads: int = option(0, at_least(0), identity=False)
     """CPU threads; 0 takes the cell's share. Frozen at a cell's first start."""
+    limit_train_batches: int | float | None = option(None, _limit)
+    """Training micro-batches of an epoch, as a number or as a share such as 0.25; all where not given."""
+    limit_val_batches: int | float | None = option(None, _limit)
+    """Batches of a validation, likewise."""
+    limit_test_batches: int | float | None = option(None, _limit)
+    """Batches of the test, likewise."""
+    check_val_every_n_epoch: int = option(1, at_least(1))
+    """Epochs between two validations."""
+    val_check_interval: int | float | None = option(None, _limit)
+    """Training micro-batches between two validations within an epoch, as a number or a share; its end where not given.
+    """
     log_every: int = option(50, at_least(1), identity=False)
     """Steps between two lines of metrics.jsonl within an epoch."""
     save_every: float = option(60.0, at_least(0), identity=False)
     """Seconds between two saves of last.ckpt; 0 saves at the end of training only."""
     patience: int = option(0, at_least(0))
-    """Epochs without a better monitored metric after which training stops early; 0 never stops."""
+    """Validations without a better monitored metric after which training stops early; 0 never stops."""
     ema: float = option(0.0, fraction)
     """Decay a step of the exponential moving average of the weights that is validated and tested; 0 keeps none."""
     gradient_norms: int = option(0, at_least(0), identity=False)
     """Optimizer steps between two lines of metrics.jsonl with the norm of each layer's gradient; 0 writes none."""
+    enable_progress_bar: bool = option(False, identity=False)
+    """Whether Lightning's own progress bar is shown too."""
     fast_dev_run: int = option(0, at_least(0))
     """Debugging: this many batches of training, validation and test, and nothing more."""
     overfit_batches: int = option(0, at_least(0))
     """Debugging: train and validate on this many first batches."""
+    detect_anomaly: bool = option(False, identity=False)
+    """Debugging: autograd names the operation that first gave NaN; slow."""
     profiler: Literal["none", "simple", "advanced", "pytorch"] = option("none", identity=False)
     """Debugging: Lightning's profiler, written to profile-*.txt in the cell."""
 
@@ -110,9 +178,39 @@ class Trainer(Section):
         """Returns why these options and the rest of the run contradict each other, or None."""
         if self.precision == "16-mixed" and self.accelerator == "cpu":
             return "trainer.precision=16-mixed: needs a GPU; on a CPU take bf16-mixed"
+        if self.accelerator == "mps":
+            return "trainer.accelerator=mps: losses and scores are summed in float64, which Apple's GPUs lack; take cpu"
+        if self.num_nodes > 1:
+            return (
+                f"trainer.num_nodes={self.num_nodes}: give the devices of all nodes together in trainer.devices, and"
+                f" start the cell with srun --nodes={self.num_nodes}"
+            )
+        if self.strategy in _NOT_DDP:
+            return f"trainer.strategy={self.strategy}: {_NOT_DDP[self.strategy]}"
+        if self.gradient_clip_algorithm != "norm" and not config.optim.clip:
+            return f"trainer.gradient_clip_algorithm={self.gradient_clip_algorithm}: nothing is clipped; set optim.clip"
         if self.max_epochs == 0 and not config.ckpt:
             return "trainer.max_epochs=0: tests a checkpoint; say which with ckpt=PATH"
         return None
+
+
+def _callbacks(value: Any) -> str | None:
+    form = "names with a target each, such as {lr: {target: 'lightning.pytorch.callbacks:LearningRateMonitor'}}"
+    if not isinstance(value, dict):
+        return form
+    for given in value.values():
+        target = given.get("target") if isinstance(given, dict) else None
+        module, colon, name = target.partition(":") if isinstance(target, str) else ("", "", "")
+        if not colon or not all(word.isidentifier() for word in (*module.split("."), name)):
+            return form
+    return None
+
+
+class Callbacks(Section):
+    """Callbacks of Lightning's or of your own, beside those that every cell has."""
+
+    use: Any = option(None, _callbacks)
+    """Callbacks by a name of your choice: target, package.module:Class, and its keyword arguments."""
 
 
 class Sweep(Section):
@@ -157,6 +255,26 @@ class Logger(Section):
     """Project of the runs."""
     entity: str | None = option(None, identity=False, name="wandb")
     """User or team of the runs; the account's own where not given."""
+    group: str | None = option(None, identity=False, name="wandb")
+    """What the run is grouped by; the table or the sweep it belongs to where not given."""
+    job_type: str | None = option(None, identity=False, name="wandb")
+    """Kind of the run; the task's name where not given."""
+    tags: list[str] = option([], identity=False, name="wandb")
+    """Tags beside those of recipe and data set."""
+    system: bool = option(True, identity=False, name="wandb")
+    """Whether the run also has what W&B gathers by itself: load of the machine, git state, console output."""
+    save_code: bool = option(False, identity=False, name="wandb")
+    """Whether the Python and YAML files of the working directory are kept as an artifact."""
+    log_model: bool = option(False, identity=False, name="wandb")
+    """Whether best.ckpt is kept as an artifact."""
+    watch: Literal["none", "gradients", "parameters", "all"] = option("none", identity=False, name="wandb")
+    """Histograms of gradients, of weights or of both, every trainer.log_every steps."""
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        if self.log_model and "best" not in config.cells.keep:
+            return f"logger.log_model=true: cells.keep={config.cells.keep} removes best.ckpt; take last+best or best"
+        return None
 
 
 class Origin(Section):

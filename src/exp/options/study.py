@@ -7,6 +7,7 @@ The file defines ``data(*, ...)``, ``class Model(nn.Module)``, ``loss(model, *ar
 """
 
 import ast
+import copy
 import types
 import typing
 from dataclasses import dataclass, field
@@ -27,7 +28,10 @@ RESERVED = {
 }
 """Names that are no option of a file's, with what they are."""
 
-DEFAULTS = {"trainer": {"max_epochs": 20}, "optim": {"name": "adamw", "lr": 1e-3, "schedule": "cosine"}}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "trainer": {"max_epochs": 20},
+    "optim": {"name": "adamw", "lr": 1e-3, "schedule": "cosine"},
+}
 """What a file's recipe sets where the file does not."""
 
 
@@ -176,8 +180,8 @@ class _Reader:
         if name in RESERVED:
             self._fail(argument, f"{where}: {name} is {RESERVED[name]}")
         if default is None:
-            self._fail(argument, f"{where}: give it a default value, which a run without the option uses")
-        value = _path_literal(default)
+            return self._fail(argument, f"{where}: give it a default value, which a run without the option uses")
+        value: Any = _path_literal(default)
         path = value is not None
         if not path:
             try:
@@ -259,7 +263,7 @@ class _Reader:
 
     def _recipe(self, parts: tuple[type[Part], ...]) -> dict[str, dict[str, Any]]:
         """Returns the recipe's numbers: those of ``defaults`` in the file, by the section that has the option."""
-        recipe = {section: dict(values) for section, values in DEFAULTS.items()}
+        recipe: dict[str, dict[str, Any]] = copy.deepcopy(DEFAULTS)
         node = self.values.get("defaults")
         try:
             given = ast.literal_eval(node) if node is not None else {}

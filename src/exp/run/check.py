@@ -1,10 +1,10 @@
-"""Looks a task over before it is trusted with days: its data, whether it learns, goes on exactly, and how long it takes."""
+"""Looks a task over before it is trusted with days: its data, whether it learns and goes on exactly, how fast it is."""
 
 import hashlib
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,8 +59,8 @@ def _data(resolved: Resolved) -> Finding:
     """Counts the samples of each part, and those of the test part that are in the training part too."""
     reader = resolved.config.data.reader()
     parts = reader.load() if hasattr(reader, "load") else {}
-    rows = {part: _rows(values) for part, values in parts.items()}
-    if not {"train", "test"} <= set(rows) or any(row is None for row in rows.values()):
+    rows = {part: array for part, values in parts.items() if (array := _rows(values)) is not None}
+    if not {"train", "test"} <= set(rows) or len(rows) < len(parts):
         return Finding("data", "unknown", "not looked at: its samples are no arrays in memory")
     digests = {part: [_digest(row) for row in values] for part, values in rows.items()}
     counts = ", ".join(f"{len(values)} {part}" for part, values in digests.items())
@@ -71,7 +71,7 @@ def _data(resolved: Resolved) -> Finding:
     return Finding("data", "ok", f"{counts}; no test sample is among the training samples")
 
 
-def _rows(part: Any) -> Sequence[Any] | None:
+def _rows(part: Any) -> np.ndarray | None:
     values = part[0] if isinstance(part, tuple) else getattr(part, "images", None)
     return values if isinstance(values, np.ndarray) else None
 
@@ -104,8 +104,12 @@ def _goes_on(whole: Resolved, stopped: Resolved) -> Finding:
     _trained(stopped)
     weights = [(Cell.of(one).result() or {}).get("weights_sha256") for one in (whole, stopped)]
     if weights[0] == weights[1]:
-        return Finding("resumes", "ok", "stopped in the second epoch and gone on with: the same weights to the last bit")
-    return Finding("resumes", "bad", "stopped in the second epoch and gone on with: other weights than without the stop")
+        return Finding(
+            "resumes", "ok", "stopped in the second epoch and gone on with: the same weights to the last bit"
+        )
+    return Finding(
+        "resumes", "bad", "stopped in the second epoch and gone on with: other weights than without the stop"
+    )
 
 
 def _time(short: Resolved, full: Resolved) -> Finding:
@@ -115,7 +119,9 @@ def _time(short: Resolved, full: Resolved) -> Finding:
     samples = result["samples_seen"] / result["epochs"]
     epochs = full.config.trainer.max_epochs
     speed = samples / max(seconds, 1e-9)
-    return Finding("time", "ok", f"{speed:,.0f} samples a second in training on {result['device']}; {epochs} epochs a run")
+    return Finding(
+        "time", "ok", f"{speed:,.0f} samples a second in training on {result['device']}; {epochs} epochs a run"
+    )
 
 
 def _trained(resolved: Resolved) -> list[dict[str, Any]]:

@@ -10,16 +10,19 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 
 from exp.callbacks.adopted import Books
 from exp.callbacks.checkpoint import Interrupted as Interrupted
 from exp.callbacks.checkpoint import Keeper, LockLost
-from exp.callbacks.early_stopping import EarlyStopping
+from exp.callbacks.early_stopping import ResumableEarlyStopping
 from exp.callbacks.ema import WeightAverage
 from exp.callbacks.gate_record import GateRecord, record_maps
 from exp.callbacks.generations import resumable
 from exp.callbacks.gradient_norms import GradientNorms
+from exp.callbacks.metrics_logger import MetricsLogger
+from exp.callbacks.own import own_callbacks
 from exp.callbacks.recorder import Recorder, Report
 from exp.cells.cell import LAST
 from exp.cells.metrics_file import MetricsFile, read_metrics
@@ -70,17 +73,19 @@ def run(
         torch.set_num_threads(threads)
     device = _device(config.trainer, rank)
     task = _prepared(config, device, rank)
-    keeper = Keeper(
-        folder, save_every=config.trainer.save_every, monitor=config.task.monitor, mode=config.task.mode, held=held
-    )
+    keeper = _keeper(config, folder, held)
     metrics = MetricsFile(folder / "metrics.jsonl")
     recorder = Recorder(metrics, log_every=config.trainer.log_every, report=report)
-    extras = _extras(config, metrics)
+    extras, after = _extras(config, metrics)
     if isinstance(task, Adopted):
         extras.insert(0, Books(task))
-    trainer = _trainer(config, folder, rank, device, [*extras, recorder, *views, keeper])
+    callbacks = [*extras, *own_callbacks(config.callbacks.use), recorder, *views, keeper, *after]
+    logger = MetricsLogger(metrics, folder, writes=rank.rank == 0)
+    trainer = _trainer(config, folder, rank, device, callbacks, logger)
+    logger.epoch = lambda: trainer.current_epoch
 
     def loader(split: str) -> Loader | None:
+        assert isinstance(task, Task)
         return task.loader(split, device=device, rank=rank.rank, world_size=rank.world_size)
 
     given = _loaders(task, loader, rank)
@@ -100,6 +105,20 @@ def run(
             result |= extra.result
             record_maps(task, folder)
     return result | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
+
+
+def _keeper(config: Config, folder: Path, held: Callable[[], bool]) -> Keeper:
+    """Returns what saves checkpoints and ends the training where it is told to."""
+    options, task = config.trainer, config.task
+    return Keeper(
+        folder,
+        save_every=options.save_every,
+        monitor=task.monitor,
+        mode=task.mode,
+        max_steps=options.max_steps,
+        max_seconds=_seconds(options.max_time),
+        held=held,
+    )
 
 
 def _tested(trainer: pl.Trainer, task: Task | Adopted, keeper: Keeper, given: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +148,8 @@ def _tested(trainer: pl.Trainer, task: Task | Adopted, keeper: Keeper, given: di
 def _prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted:
     """Returns the task with its starting weights, in the memory format and on the ranks it will be trained with."""
     task = build_task(config)
+    if config.trainer.precision == "64-true":
+        task.lightning.double()  # Lightning does so after it has read a checkpoint, which would round the weights to float32
     if config.trainer.channels_last:
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.ckpt:
@@ -158,19 +179,30 @@ def _loaders(task: Task | Adopted, loader: Callable[[str], Loader | None], rank:
     return {"fit": fit, "test": {"dataloaders": loader("test")}}
 
 
-def _extras(config: Config, metrics: MetricsFile) -> list[pl.Callback]:
-    """Returns the callbacks that the options ask for."""
+def _extras(config: Config, metrics: MetricsFile) -> tuple[list[pl.Callback], list[pl.Callback]]:
+    """Returns the callbacks that the options ask for: those that come before what saves, and those after it."""
     options, task = config.trainer, config.task
     extras: list[pl.Callback] = []
+    after: list[pl.Callback] = []
     if options.ema:
-        extras.append(WeightAverage(options.ema))
+        average = WeightAverage(options.ema)
+        extras.append(average)
+        after.append(average.back)
     if options.patience:
-        extras.append(EarlyStopping(patience=options.patience, monitor=task.monitor, mode=task.mode))
+        extras.append(ResumableEarlyStopping(patience=options.patience, monitor=task.logged(), mode=task.mode))
     if options.gradient_norms:
         extras.append(GradientNorms(metrics.write, options.gradient_norms))
     if getattr(config.att, "record", False):
         extras.append(GateRecord(metrics.write))
-    return extras
+    return extras, after
+
+
+def _seconds(max_time: str | None) -> float:
+    """Returns a duration DD:HH:MM:SS in seconds."""
+    if max_time is None:
+        return math.inf
+    days, hours, minutes, seconds = (int(part) for part in max_time.split(":"))
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def total_samples(task: Task | Adopted) -> int:
@@ -184,7 +216,7 @@ def total_samples(task: Task | Adopted) -> int:
 def _device(options: Trainer, rank: Rank) -> torch.device:
     wanted = options.accelerator
     available = torch.cuda.device_count() if wanted != "cpu" and torch.cuda.is_available() else 0
-    if available < rank.per_node and (wanted == "gpu" or (available and rank.nodes > 1)):
+    if available < rank.per_node and (wanted in ("gpu", "cuda") or (available and rank.nodes > 1)):
         where = f", {rank.per_node} of them on each node," if rank.nodes > 1 else ""
         raise ConfigError(
             f"trainer.devices={rank.world_size}:{where} {available} GPUs are visible; lower it or take"
@@ -194,13 +226,14 @@ def _device(options: Trainer, rank: Rank) -> torch.device:
 
 
 def _trainer(
-    config: Config, folder: Path, rank: Rank, device: torch.device, callbacks: list[pl.Callback]
+    config: Config, folder: Path, rank: Rank, device: torch.device, callbacks: list[pl.Callback], logger: MetricsLogger
 ) -> pl.Trainer:
     options = config.trainer
     strategy: Strategy | str = SingleDeviceStrategy(device)
     if rank.world_size > 1:
-        own = isinstance(config.task, LightningOptions)  # whose steps may leave parameters out, as a GAN's do
-        strategy = DDPStrategy(gradient_as_bucket_view=True, find_unused_parameters=own)
+        unused = options.strategy == "ddp_find_unused_parameters_true"
+        unused = unused or isinstance(config.task, LightningOptions)  # whose steps may leave some out, as a GAN's do
+        strategy = DDPStrategy(gradient_as_bucket_view=True, find_unused_parameters=unused)
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=rank.per_node,
@@ -211,13 +244,22 @@ def _trainer(
         max_epochs=options.max_epochs,
         accumulate_grad_batches=options.accumulate,
         gradient_clip_val=config.optim.clip or None,
+        gradient_clip_algorithm=options.gradient_clip_algorithm,
+        deterministic=options.deterministic or None,
+        limit_train_batches=options.limit_train_batches,
+        limit_val_batches=options.limit_val_batches,
+        limit_test_batches=options.limit_test_batches,
+        check_val_every_n_epoch=options.check_val_every_n_epoch,
+        val_check_interval=options.val_check_interval,
+        log_every_n_steps=options.log_every,
         fast_dev_run=options.fast_dev_run,
         overfit_batches=options.overfit_batches,
+        detect_anomaly=options.detect_anomaly,
         profiler=_profiler(options.profiler, folder),
         callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
+        logger=logger,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        enable_progress_bar=options.enable_progress_bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -238,8 +280,9 @@ def _profiler(name: str, folder: Path) -> Any:
 
 
 def _steps(batches: int, options: Trainer) -> int:
-    limit = options.fast_dev_run or options.overfit_batches
-    return math.ceil((min(batches, limit) if limit else batches) / options.accumulate)
+    limit = options.fast_dev_run or options.overfit_batches or options.limit_train_batches or batches
+    limited = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
+    return math.ceil(limited / options.accumulate)
 
 
 def _same_world(trainer: pl.Trainer, rank: Rank) -> None:
@@ -259,5 +302,8 @@ def _quiet() -> None:
         ".*GPU available but not used.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",
         ".*isinstance.treespec, LeafSpec.*",
+        ".*smaller than the logging interval.*",
+        ".*It is recommended to use `self.log.*sync_dist=True.*",  # scores are those of all ranks already
+        ".*was called before the ``update`` method.*",  # a rank without a batch
     ):
         warnings.filterwarnings("ignore", message)

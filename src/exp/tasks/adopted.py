@@ -95,6 +95,9 @@ class Adopted:
     def check_losses(self) -> None:
         """Nothing is left to check: each loss is looked at when it is made."""
 
+    def log_all(self, split: str, values: dict[str, float]) -> None:
+        """Does nothing: what the module logs is its own."""
+
     def place_loaders(self, *, seed: int, rank: int, world_size: int) -> dict[str, Any]:
         """Makes the module's loaders resumable and returns what the trainer's methods are given of them.
 

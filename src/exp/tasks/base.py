@@ -2,33 +2,24 @@
 
 import abc
 import hashlib
+import math
 from pathlib import Path
 from typing import Any, Protocol
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
+from typing_extensions import Self
 
 from exp.data.epoch import Batch
+from exp.options.catalog import restored
 from exp.options.config import Config
 from exp.tasks.optim import build_optimizer, build_schedule
 
 
 class Diverged(Exception):
     """The training loss is not finite; the message names step and batch."""
-
-
-class Scores(Protocol):
-    """Sums over an evaluation, kept on the device."""
-
-    @property
-    def sums(self) -> Tensor:
-        """What is added over the ranks before ``compute``."""
-        ...
-
-    def compute(self) -> dict[str, float]:
-        """The metrics by name."""
-        ...
 
 
 class Loader(Protocol):
@@ -39,6 +30,10 @@ class Loader(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+
+CHECK_EVERY = 16
+"""Micro-batches after which a GPU's losses are looked at; each look waits for the device."""
 
 
 def stable_seed(*parts: int) -> int:
@@ -56,6 +51,11 @@ class Trained(Protocol):
     """Whether training can go on in the middle of an epoch."""
 
     @property
+    def model(self) -> nn.Module:
+        """The network."""
+        ...
+
+    @property
     def train_loader(self) -> Any:
         """Has ``set_position``."""
         ...
@@ -71,6 +71,14 @@ class Trained(Protocol):
 
     def take_train_scores(self) -> dict[str, float]:
         """Further scores of the epoch's training batches."""
+        ...
+
+    def check_losses(self) -> None:
+        """Looks at the training losses since the last call; raises ``Diverged`` where one is not finite."""
+        ...
+
+    def log_all(self, split: str, values: dict[str, float]) -> None:
+        """Logs what the engine has measured."""
         ...
 
 
@@ -95,6 +103,7 @@ class Task(pl.LightningModule, abc.ABC):
 
     def __init__(self, config: Config, source: Any) -> None:
         super().__init__()
+        self.save_hyperparameters({"config": config.plain()})
         self.config = config
         self.source = source
         self.steps_per_epoch = 0
@@ -102,7 +111,32 @@ class Task(pl.LightningModule, abc.ABC):
         self.samples_seen = 0
         self.latest: dict[str, dict[str, float]] = {}
         self._loss_sum = torch.zeros(2, dtype=torch.float64)
-        self._scores: Scores | None = None
+        self._scores: Metric | None = None
+        self._unchecked: list[tuple[Tensor, str]] = []
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | Path, map_location: Any = None, strict: bool = True
+    ) -> Self:
+        """Returns the task of a cell's ``best.ckpt`` or ``last.ckpt`` with its weights, as Lightning's method does.
+
+        Args:
+            checkpoint_path: The checkpoint. The options in it say what is built.
+            map_location: Where the weights go; the CPU where not given.
+            strict: Whether the weights have to be exactly those of the model.
+
+        Raises:
+            TypeError: It is the checkpoint of another task.
+            ConfigError: It was written by another version, whose options are no longer known.
+        """
+        checkpoint = torch.load(checkpoint_path, map_location=map_location or "cpu", weights_only=True)
+        config = restored(checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY]["config"])
+        kind = config.task.builder()
+        if not issubclass(kind, cls):
+            raise TypeError(f"{checkpoint_path}: a checkpoint of {kind.__name__}, not of {cls.__name__}")
+        task: Self = kind(config, config.data.reader())
+        task.load_state_dict(checkpoint["state_dict"], strict=strict)
+        return task if map_location is None else task.to(map_location)
 
     @property
     def lightning(self) -> pl.LightningModule:
@@ -122,12 +156,16 @@ class Task(pl.LightningModule, abc.ABC):
         """Mean training loss over the batch's samples, and how many there are."""
 
     @abc.abstractmethod
-    def new_scores(self) -> Scores:
-        """Empty sums of an evaluation."""
+    def new_scores(self) -> Metric:
+        """Returns an empty metric for an evaluation; its ``compute`` returns the scores of all ranks by name."""
 
     @abc.abstractmethod
     def score(self, batch: Any, scores: Any) -> None:
-        """Adds a batch to the sums."""
+        """Adds a batch to the metric that ``new_scores`` returned."""
+
+    def judged(self, scores: dict[str, float], split: str) -> dict[str, float]:
+        """Returns the scores of an evaluation, with what there is to add to them; they are logged as ``split/name``."""
+        return scores
 
     def take_train_scores(self) -> dict[str, float]:
         """Further scores of the epoch's training batches, over all ranks; called once at its end."""
@@ -185,13 +223,26 @@ class Task(pl.LightningModule, abc.ABC):
         loss, count = self.loss(batch)
         self.samples_seen += count
         value = loss.detach()
-        if not torch.isfinite(value):
-            raise Diverged(
-                f"the training loss is {value.item()} at optimizer step {self.global_step}, epoch {self.current_epoch},"
-                f" batch {batch_idx}"
-            )
+        place = f"optimizer step {self.global_step}, epoch {self.current_epoch}, batch {batch_idx}"
+        self._unchecked.append((value, place))
+        if value.is_cpu or len(self._unchecked) >= CHECK_EVERY:
+            self.check_losses()
         self._loss_sum += torch.stack([value.double() * count, torch.full_like(value, count, dtype=torch.float64)])
         return loss * batch.weight
+
+    def check_losses(self) -> None:
+        """Looks at the training losses since the last call, all in one wait for the device.
+
+        Raises:
+            Diverged: One is not finite; the first of them is named.
+        """
+        unchecked, self._unchecked = self._unchecked, []
+        if not unchecked:
+            return
+        values = torch.stack([value for value, _ in unchecked]).tolist()
+        for value, (_, place) in zip(values, unchecked, strict=True):
+            if not math.isfinite(value):
+                raise Diverged(f"the training loss is {value} at {place}")
 
     def take_train_loss(self) -> Tensor:
         """(2,) sum of losses and number of samples since the last call, on this rank."""
@@ -201,36 +252,41 @@ class Task(pl.LightningModule, abc.ABC):
 
     def on_validation_epoch_start(self) -> None:
         """Empties the scores."""
-        self._scores = self.new_scores()
+        self._scores = self.new_scores().to(self.device)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Scores a batch."""
         self.score(batch, self._scores)
 
     def on_validation_epoch_end(self) -> None:
-        """Adds the ranks' sums and keeps the metrics under the split's name."""
-        self.latest[self.eval_split] = self._finish()
+        """Logs the scores of all ranks as ``val/NAME`` (or ``test/NAME``, where the epoch is chosen on the test)."""
+        self._log_scores(self.eval_split)
 
     def on_test_epoch_start(self) -> None:
         """Empties the scores."""
-        self._scores = self.new_scores()
+        self._scores = self.new_scores().to(self.device)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Scores a batch."""
         self.score(batch, self._scores)
 
     def on_test_epoch_end(self) -> None:
-        """Adds the ranks' sums and keeps the metrics."""
-        self.latest["test"] = self._finish()
+        """Logs the scores of all ranks as ``test/NAME``."""
+        self._log_scores("test")
 
     @property
     def eval_split(self) -> str:
         """The part on which the best epoch is chosen."""
         return self.config.task.select
 
-    def _finish(self) -> dict[str, float]:
+    def _log_scores(self, split: str) -> None:
         assert self._scores is not None
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(self._scores.sums)
-        scores, self._scores = self._scores.compute(), None
-        return scores
+        scores = {name: float(value) for name, value in self._scores.compute().items()}
+        self._scores = None
+        self.latest[split] = self.judged(scores, split)
+        self.log_all(split, self.latest[split])
+
+    def log_all(self, split: str, values: dict[str, float]) -> None:
+        """Logs numbers that all ranks agree on as ``split/name``, in float64."""
+        for name, value in values.items():
+            self.log(f"{split}/{name}", torch.tensor(value, dtype=torch.float64, device=self.device))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from exp.data.arrays import study_module
 from exp.data.epoch import EpochLoader, EpochPlan
@@ -56,34 +57,40 @@ class ArrayBatches(EpochLoader):
             yield ArrayBatch(tuple(array[rows] for array in self.arrays), share.weight)
 
 
-class Means:
+class Means(Metric):
     """Means over the samples of what a file's ``scores`` gives for each, and of the loss.
 
     Args:
-        device: Where the sums are kept.
         where: The file, for messages.
+
+    Attributes:
+        sums: float64 (metrics, 2), the sum of each metric and how many samples had one; ranks add them up.
     """
 
-    def __init__(self, device: torch.device, where: str) -> None:
+    full_state_update = False
+    sums: Tensor
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
         self.where = where
         self.names: list[str] = []
-        self.sums = torch.zeros(0, 2, dtype=torch.float64, device=device)
+        self.add_state("sums", torch.zeros(0, 2, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, values: dict[str, Tensor]) -> None:
         """Adds a batch: a tensor (n,) for each metric, of which those that are NaN do not count.
 
         Raises:
-            ConfigError: A value is no tensor with one number a sample, or batches have other metrics.
+            ConfigError: Batches have different metrics.
         """
-        if not self.names:
+        if not len(self.sums):
             self.names = list(values)
-            self.sums = self.sums.new_zeros(len(values), 2)
+            self.sums = torch.zeros(len(values), 2, dtype=torch.float64, device=self.device)
         if list(values) != self.names:
             raise ConfigError(f"{self.where}: scores gave {', '.join(values)} after {', '.join(self.names)}")
         rows = [
-            torch.stack([value.nansum(), value.isfinite().sum().to(value)]) for value in map(_double, values.values())
+            torch.stack([value.nansum(), (~value.isnan()).sum().to(value)]) for value in map(_double, values.values())
         ]
-        self.sums += torch.stack(rows).to(self.sums)
+        self.sums += torch.stack(rows)
 
     def compute(self) -> dict[str, float]:
         """Returns the mean of each metric; NaN where no sample had a value."""
@@ -156,7 +163,7 @@ class StudyTask(Task):
 
     def new_scores(self) -> Means:
         """Returns empty means."""
-        return Means(self.device, str(self.study.path))
+        return Means(str(self.study.path))
 
     def score(self, batch: ArrayBatch, scores: Means) -> None:
         """Adds a batch: the loss, and what ``scores`` gives for each sample."""

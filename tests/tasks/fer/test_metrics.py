@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
 from torch import Tensor
 
 from exp.tasks.fer.metrics import BINS, ExpressionScores
 
 NAMES = ["angry", "disgust", "fear"]
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def batch() -> tuple[Tensor, Tensor, Tensor]:
 
 def test_scores_with_and_without_copies(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     logits, labels, copied = batch
-    scores = ExpressionScores(CPU, NAMES, tta=None, voted=False)
+    scores = ExpressionScores(NAMES, tta=None, voted=False)
     scores.update(*batch)
     found = scores.compute()
     predicted = logits.argmax(1)
@@ -35,7 +34,7 @@ def test_scores_with_and_without_copies(batch: tuple[Tensor, Tensor, Tensor]) ->
 
 def test_the_calibration_error_is_that_of_its_definition(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     logits, labels, _ = batch
-    scores = ExpressionScores(CPU, NAMES, tta=None, voted=False)
+    scores = ExpressionScores(NAMES, tta=None, voted=False)
     scores.update(*batch)
     confidence, predicted = (value.numpy() for value in logits.softmax(1).max(1))
     hit = predicted == labels.numpy()
@@ -47,20 +46,18 @@ def test_the_calibration_error_is_that_of_its_definition(batch: tuple[Tensor, Te
     assert scores.compute()["ece"] == pytest.approx(100 * error, rel=1e-5)
 
 
-def test_batches_add_up_and_so_do_ranks(batch: tuple[Tensor, Tensor, Tensor]) -> None:
-    whole, parts = (ExpressionScores(CPU, NAMES, tta=None, voted=False) for _ in range(2))
-    other = ExpressionScores(CPU, NAMES, tta=None, voted=False)
+def test_batches_add_up(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    whole, parts = (ExpressionScores(NAMES, tta=None, voted=False) for _ in range(2))
     whole.update(*batch)
     parts.update(*(value[:70] for value in batch))
-    other.update(*(value[70:] for value in batch))
-    parts.sums += other.sums
+    parts.update(*(value[70:] for value in batch))
     assert parts.compute() == pytest.approx(whole.compute(), rel=1e-6)
     assert parts.details() == whole.details()
 
 
 def test_test_time_augmentation_is_always_named(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     logits, labels, copied = batch
-    scores = ExpressionScores(CPU, NAMES, tta="ten_crop", voted=False)
+    scores = ExpressionScores(NAMES, tta="ten_crop", voted=False)
     scores.update(logits, labels, copied, tta=torch.nn.functional.one_hot(labels, 3).float())
     found = scores.compute()
     assert found["top1_ten_crop"] == found["macro_f1_ten_crop"] == 100
@@ -70,7 +67,7 @@ def test_test_time_augmentation_is_always_named(batch: tuple[Tensor, Tensor, Ten
 def test_votes_are_scored_against_the_distribution() -> None:
     logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
     votes = torch.tensor([[0.7, 0.3, 0.0], [0.2, 0.0, 0.8]])
-    scores = ExpressionScores(CPU, NAMES, tta=None, voted=True)
+    scores = ExpressionScores(NAMES, tta=None, voted=True)
     scores.update(logits, votes.argmax(1), torch.zeros(2, dtype=torch.bool), votes=votes)
     found = scores.compute()
     assert found["votes_agreement"] == pytest.approx(100 * (0.7 + 0.0) / 2)
@@ -79,7 +76,7 @@ def test_votes_are_scored_against_the_distribution() -> None:
 
 
 def test_details_name_the_classes_with_their_scores() -> None:
-    scores = ExpressionScores(CPU, NAMES, tta=None, voted=False)
+    scores = ExpressionScores(NAMES, tta=None, voted=False)
     logits = torch.eye(3)[[0, 0, 1, 2, 2]] * 9
     scores.update(logits, torch.tensor([0, 1, 1, 2, 2]), torch.tensor([False, True, False, False, True]))
     details = scores.details()
@@ -89,4 +86,39 @@ def test_details_name_the_classes_with_their_scores() -> None:
 
 
 def test_nothing_counted_gives_nothing() -> None:
-    assert ExpressionScores(CPU, NAMES, tta=None, voted=False).compute() == {}
+    with pytest.warns(UserWarning, match="before the ``update`` method"):  # of torchmetrics
+        assert ExpressionScores(NAMES, tta=None, voted=False).compute() == {}
+
+
+def test_averages_over_classes_are_scikit_learns() -> None:
+    random = np.random.RandomState(0)
+    labels = random.choice(7, 400, p=[0.3, 0.01, 0.2, 0.2, 0.1, 0.09, 0.1])
+    predicted = np.where(random.rand(400) < 0.5, labels, random.randint(0, 7, 400))
+    scores = ExpressionScores([str(number) for number in range(7)])
+    scores.update(torch.eye(7)[predicted], torch.from_numpy(labels))
+    result = scores.compute()
+    assert result["balanced_accuracy"] == pytest.approx(100 * balanced_accuracy_score(labels, predicted), abs=1e-12)
+    assert result["macro_f1"] == pytest.approx(100 * f1_score(labels, predicted, average="macro"), abs=1e-12)
+    expected = precision_recall_fscore_support(labels, predicted, labels=range(7), zero_division=0.0)
+    for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        ours = [scores.details()["by_class"][str(number)][name] for number in range(7)]
+        assert ours == pytest.approx([100 * value for value in values], abs=1e-4)
+
+
+def test_classes_without_samples_are_left_out_of_averages() -> None:
+    scores = ExpressionScores(["a", "b", "c", "d"])
+    scores.update(torch.eye(4)[[0, 1, 1]], torch.tensor([0, 0, 1]))
+    assert scores.compute()["balanced_accuracy"] == 75
+    assert scores.compute()["macro_f1"] == pytest.approx(100 * 2 / 3)
+    scores.reset()
+    scores.update(torch.eye(4)[[2, 1]], torch.tensor([1, 1]))  # c has no samples, but was predicted
+    assert scores.compute()["balanced_accuracy"] == 50
+    assert scores.compute()["macro_f1"] == pytest.approx(100 * (2 / 3) / 2)
+
+
+def test_certainty_is_in_the_last_bin() -> None:
+    """torchmetrics gives confidences of exactly 1 a bin of their own: 0.5 * |1 - 0.5| + 0.5 * |1 - 0.95| / 1 there."""
+    scores = ExpressionScores(["a", "b"])
+    probabilities = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.95, 0.05], [0.95, 0.05]])
+    scores.update(probabilities.log().clamp(min=-200), torch.tensor([0, 1, 0, 0]))
+    assert scores.compute()["ece"] == pytest.approx(100 * abs(0.75 - 0.975), abs=1e-4)

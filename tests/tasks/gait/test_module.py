@@ -19,7 +19,7 @@ from exp.run import train as training
 from exp.tasks.base import Diverged
 from exp.tasks.build import build_task, cost
 from exp.tasks.gait.data.casia_b import write_pickles
-from exp.tasks.gait.metrics import evaluate, load
+from exp.tasks.gait.metrics.casia_b import evaluate, load
 from exp.tasks.gait.module import Gait, OrderError, require_order
 from tests.conftest import exp
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from exp.commands.front import run_verb
-from exp.tasks.gait.metrics import evaluate
+from exp.tasks.gait.metrics.casia_b import evaluate
 from exp.tasks.gait.score import SCORES
-from tests.tasks.gait.test_metrics import walks
+from tests.tasks.gait.metrics.test_casia_b import walks
 
 
 def main(words: list[str]) -> int:

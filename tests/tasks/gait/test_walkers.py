@@ -8,7 +8,7 @@ import pytest
 
 from exp.options.compose import resolved
 from exp.tasks.gait.data.clips import Clips
-from exp.tasks.gait.metrics import evaluate
+from exp.tasks.gait.metrics.casia_b import evaluate
 from tests.tasks.gait.test_module import run
 
 TEMPO = [

@@ -31,7 +31,9 @@ class Attention(ImageTask):
     config: Config[AttentionOptions, ModelOptions, ImageOptions]
 
     def __init__(self, config: Config[AttentionOptions, ModelOptions, ImageOptions], source: Source) -> None:
-        super().__init__(config, source, config.task.head_classes or source.num_classes)
+        outputs = config.task.head_classes or source.num_classes
+        super().__init__(config, source, outputs)
+        self.outputs = outputs
         self.num_classes = source.num_classes
         self._tested: TopK | None = None
 
@@ -54,7 +56,7 @@ class Attention(ImageTask):
 
     def new_scores(self) -> TopK:
         """Returns empty sums of top-1, top-5 and loss."""
-        self._tested = TopK(self.device, self.num_classes)
+        self._tested = TopK(self.num_classes, self.outputs)
         return self._tested
 
     def score(self, batch: ImageBatch, scores: TopK) -> None:
@@ -65,9 +67,11 @@ class Attention(ImageTask):
     def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
         """Returns the test's confusion matrix, as counts; draws it where the classes are few enough to read."""
         counts = self._tested.confusion() if self._tested else []
-        if 0 < len(counts) <= DRAWN_UP_TO:
+        if not counts:
+            return {}
+        names = list(self.source.class_names or [str(number) for number in range(len(counts))])
+        if len(counts) <= DRAWN_UP_TO:
             from exp.metrics.pictures import draw_confusion
 
-            names = self.source.class_names or [str(number) for number in range(len(counts))]
             draw_confusion(folder / "confusion.png", counts, names)
-        return {"confusion": counts} if counts else {}
+        return {"confusion": counts, "class_names": names}

@@ -1,134 +1,173 @@
-"""Scores of facial expression recognition: summed on the device, read once at the end."""
+"""Scores of facial expression recognition, counted by torchmetrics on the device and read once at the end."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchmetrics import MetricCollection, SumMetric
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+    MulticlassStatScores,
+)
 
-from exp.metrics.confusion import accuracy, balanced_accuracy, by_class, confusion, macro_f1
+from exp.metrics.calibration import CalibrationError
+from exp.metrics.classification import IGNORED, Composed
 
+PUBLIC = {"ExpressionScores": __name__}
+"""Metrics that ``exp.metrics`` offers, and the modules that have them."""
 BINS = 15
 """Bins of the calibration error."""
 
 
-class ExpressionScores:
-    """Sums over an evaluation.
+class ExpressionScores(Composed):
+    """Accuracy, macro F1, balanced accuracy, calibration and loss; accuracy also without copies of other faces.
 
     Args:
-        device: Device of the sums.
         class_names: Names of the classes in order.
         tta: Name of a test-time augmentation that is scored beside the single view, under this name; None for none.
         voted: Whether the faces have the votes of taggers.
+
+    Example:
+        >>> from torch import tensor
+        >>> metric = ExpressionScores(["happy", "sad"])
+        >>> metric.update(tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), tensor([0, 1, 1]))
+        >>> {name: round(value, 2) for name, value in metric.compute().items()}
+        {'top1': 66.67, 'macro_f1': 66.67, 'balanced_accuracy': 75.0, 'ece': 19.38, 'loss': 0.58}
     """
 
-    def __init__(self, device: torch.device, class_names: list[str], *, tta: str | None, voted: bool) -> None:
-        self.class_names = class_names
+    full_state_update = False
+
+    def __init__(self, class_names: Sequence[str], *, tta: str | None = None, voted: bool = False) -> None:
+        super().__init__()
+        self.class_names = list(class_names)
         self.tta = tta
         self.voted = voted
-        square = len(class_names) ** 2
-        self._sizes = {"all": square, "unique": square, "tta": square, "bins": 3 * BINS, "loss": 1, "votes": 2}
-        self.sums = torch.zeros(sum(self._sizes.values()), dtype=torch.float64, device=device)
+        classes = len(self.class_names)
+        self.accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False).set_dtype(torch.float64)
+        self.by_class = _by_class(classes)
+        self.matrix = MulticlassConfusionMatrix(classes, validate_args=False)
+        self.unique = MulticlassStatScores(classes, average="micro", ignore_index=IGNORED, validate_args=False)
+        self.calibration = CalibrationError(classes, BINS)
+        self.loss, self.votes_loss, self.votes_agreed = (_sum_metric() for _ in range(3))
+        self.augmented = MetricCollection(
+            {
+                "top1": MulticlassAccuracy(classes, average="micro", validate_args=False),
+                "f1": MulticlassF1Score(classes, average=None, validate_args=False),
+                "counts": MulticlassStatScores(classes, average=None, validate_args=False),
+            },
+            compute_groups=False,
+        ).set_dtype(torch.float64)
 
     def update(
         self,
         logits: Tensor,
         labels: Tensor,
-        copied: Tensor,
+        copied: Tensor | None = None,
         *,
         tta: Tensor | None = None,
         votes: Tensor | None = None,
     ) -> None:
-        """Adds a batch to the sums.
+        """Adds a batch.
 
         Args:
             logits: (n, C).
             labels: int64 (n,).
-            copied: bool (n,), whether an earlier part has a copy of the face.
+            copied: bool (n,), whether an earlier part has a copy of the face; none has where not given.
             tta: (n, C) mean probabilities over augmented views; counted only where an augmentation was named.
             votes: (n, C) the taggers' distribution; counted only where there are votes.
         """
-        classes = len(self.class_names)
-        confidence, predicted = logits.softmax(1).max(1)
-        hits = (predicted == labels).double()
-        bins = torch.zeros(3, BINS, dtype=torch.float64, device=logits.device)
-        place = (confidence * BINS).ceil().long().clamp(1, BINS) - 1
-        bins.index_add_(1, place, torch.stack([torch.ones_like(hits), confidence.double(), hits]))
-        added = {
-            "all": confusion(labels, predicted, classes),
-            "unique": confusion(labels, predicted, classes, weights=(~copied).double()),
-            "tta": self.sums.new_zeros(classes, classes) if tta is None else confusion(labels, tta.argmax(1), classes),
-            "bins": bins,
-            "loss": F.cross_entropy(logits, labels, reduction="sum").double(),
-            "votes": self.sums.new_zeros(2),
-        }
+        probabilities = logits.softmax(1)
+        predicted = probabilities.argmax(1)
+        for metric in (self.accuracy, self.by_class, self.matrix):
+            metric.update(predicted, labels)
+        self.unique.update(predicted, labels if copied is None else labels.masked_fill(copied, IGNORED))
+        self.calibration.update(probabilities, labels)
+        self.loss.update(F.cross_entropy(logits, labels, reduction="sum"))
+        if tta is not None:
+            self.augmented.update(tta.argmax(1), labels)
         if votes is not None:
-            against = F.cross_entropy(logits, votes, reduction="sum")
-            added["votes"] = torch.stack([against, votes.gather(1, predicted[:, None]).sum()]).double()
-        self.sums += torch.cat([added[name].flatten() for name in self._sizes])
+            self.votes_loss.update(F.cross_entropy(logits, votes, reduction="sum"))
+            self.votes_agreed.update(votes.gather(1, predicted[:, None]).sum())
 
     def compute(self) -> dict[str, float]:
         """Returns the metrics, shares in percent; an empty dictionary where no batch was added.
 
-        ``top1``, ``macro_f1``, ``balanced_accuracy``, ``ece`` (expected calibration error, 15 bins), ``loss``;
-        ``top1_unique`` without faces that have a copy in an earlier part; ``top1_NAME`` and ``macro_f1_NAME`` for the
-        test-time augmentation NAME; ``votes_loss`` (cross-entropy against the taggers' distribution) and
-        ``votes_agreement`` (share of the votes for the prediction).
+        ``top1``, ``macro_f1`` (over the classes that have samples or were predicted), ``balanced_accuracy`` (over
+        those that have samples), ``ece`` (expected calibration error, 15 bins), ``loss``; ``top1_unique`` without faces
+        that have a copy in an earlier part; ``top1_NAME`` and ``macro_f1_NAME`` for the test-time augmentation NAME;
+        ``votes_loss`` (cross-entropy against the taggers' distribution) and ``votes_agreement`` (share of the votes for
+        the prediction).
         """
-        parts = self._parts()
-        matrix, unique = parts["all"], parts["unique"]
-        count = float(matrix.sum())
+        scores, unique = self.by_class.compute(), self.unique.compute()
+        count = int(scores["counts"][:, 4].sum())
         if count == 0:
             return {}
+        present = scores["counts"][:, 4] > 0
         metrics = {
-            "top1": accuracy(matrix),
-            "macro_f1": macro_f1(matrix),
-            "balanced_accuracy": balanced_accuracy(matrix),
-            "ece": self._calibration_error(parts["bins"], count),
-            "loss": float(parts["loss"]) / count,
+            "top1": 100 * float(self.accuracy.compute()),
+            "macro_f1": 100 * float(scores["f1"][_seen(scores["counts"])].mean()),
+            "balanced_accuracy": 100 * float(scores["recall"][present].mean()),
+            "ece": float(self.calibration.compute()),
+            "loss": float(self.loss.compute()) / count,
         }
-        if 0 < float(unique.sum()) < count:
-            metrics["top1_unique"] = accuracy(unique)
+        if 0 < int(unique[4]) < count:
+            metrics["top1_unique"] = 100 * (int(unique[0]) / int(unique[4]))
         if self.tta:
-            metrics |= {f"top1_{self.tta}": accuracy(parts["tta"]), f"macro_f1_{self.tta}": macro_f1(parts["tta"])}
+            views = self.augmented.compute()
+            metrics[f"top1_{self.tta}"] = 100 * float(views["top1"])
+            metrics[f"macro_f1_{self.tta}"] = 100 * float(views["f1"][_seen(views["counts"])].mean())
         if self.voted:
-            against, agreed = parts["votes"].tolist()
-            metrics |= {"votes_loss": against / count, "votes_agreement": 100 * agreed / count}
+            metrics["votes_loss"] = float(self.votes_loss.compute()) / count
+            metrics["votes_agreement"] = 100 * float(self.votes_agreed.compute()) / count
         return metrics
 
     def details(self) -> dict[str, Any]:
         """Returns the confusion matrix (row = label) as counts, each class's scores in percent, faces with a copy."""
-        parts = self._parts()
-        matrix = parts["all"]
-        scores = by_class(matrix)
-        count, hit = matrix.sum(), matrix.diagonal().sum()
-        unique, hit_unique = parts["unique"].sum(), parts["unique"].diagonal().sum()
+        scores, matrix, unique = self.by_class.compute(), self.matrix.compute(), self.unique.compute()
+        shares = {name: scores[name].tolist() for name in ("precision", "recall", "f1")}
+        support = scores["counts"][:, 4].tolist()
         return {
             "class_names": self.class_names,
-            "confusion": matrix.long().tolist(),
+            "confusion": matrix.tolist(),
             "by_class": {
-                name: {key: round(_percent(key, float(values[place])), 4) for key, values in scores.items()}
+                name: {key: round(100 * values[place], 4) for key, values in shares.items()}
+                | {"support": support[place]}
                 for place, name in enumerate(self.class_names)
             },
-            "copies": {"faces": int(count - unique), "hits": int(hit - hit_unique)},
+            "copies": {
+                "faces": int(matrix.sum() - unique[4]),
+                "hits": int(matrix.diagonal().sum() - unique[0]),
+            },
         }
 
-    def _parts(self) -> dict[str, Tensor]:
-        """Returns the sums by name, in their shapes, on the CPU."""
-        classes = len(self.class_names)
-        parts = dict(zip(self._sizes, self.sums.cpu().split(list(self._sizes.values())), strict=True))
-        square = {name: parts[name].view(classes, classes) for name in ("all", "unique", "tta")}
-        return parts | square | {"bins": parts["bins"].view(3, BINS)}
 
-    @staticmethod
-    def _calibration_error(bins: Tensor, count: float) -> float:
-        """Returns the expected calibration error in percent.
-
-        Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, eq. 5.
-        """
-        return 100 * float((bins[2] - bins[1]).abs().sum()) / count
+def _by_class(classes: int) -> MetricCollection:
+    """Returns precision, recall and F1 of each class in float64, and its counts, which all four share."""
+    kinds = {
+        "precision": MulticlassPrecision,
+        "recall": MulticlassRecall,
+        "f1": MulticlassF1Score,
+        "counts": MulticlassStatScores,
+    }
+    members = {name: kind(classes, average=None, validate_args=False) for name, kind in kinds.items()}
+    return MetricCollection(members).set_dtype(torch.float64)
 
 
-def _percent(name: str, value: float) -> float:
-    """Returns a score of ``by_class`` in percent; the support is a count and remains one."""
-    return value if name == "support" else 100 * value
+def _seen(counts: Tensor) -> Tensor:
+    """Returns which classes, bool (C,), have samples or were predicted.
+
+    Args:
+        counts: (C, 5) true positives, false positives, true negatives, false negatives and samples.
+    """
+    return counts[:, 0] + counts[:, 1] + counts[:, 4] > 0
+
+
+def _sum_metric() -> SumMetric:
+    """Returns an empty sum in float64 that does not look for NaN, for which it would wait for the device."""
+    return SumMetric(nan_strategy="disable").set_dtype(torch.float64)  # type: ignore[return-value]

@@ -130,7 +130,7 @@ class Fer(ImageTask):
         """Returns empty sums of accuracy, macro F1, balanced accuracy and calibration, with and without copies."""
         tta = self.config.task.tta if self.trainer.testing else "none"
         voted = self.known(self._scored, self.device).votes is not None
-        self._tested = ExpressionScores(self.device, self.class_names, tta=None if tta == "none" else tta, voted=voted)
+        self._tested = ExpressionScores(self.class_names, tta=None if tta == "none" else tta, voted=voted)
         return self._tested
 
     def score(self, batch: ImageBatch, scores: ExpressionScores) -> None:
@@ -168,7 +168,10 @@ class Fer(ImageTask):
             name: {"exact": int((_copies(part) & EXACT > 0).sum()), "near": int((_copies(part) & NEAR > 0).sum())}
             for name, part in self.splits.items()
         }
-        return {"fer": {"train_top1": train_top1, "fit": fit, "test": details, "copies_of_earlier_parts": copies}}
+        chart = {"confusion": details.pop("confusion"), "class_names": details.pop("class_names")}
+        return chart | {
+            "fer": {"train_top1": train_top1, "fit": fit, "test": details, "copies_of_earlier_parts": copies}
+        }
 
     def _top1(self, split: str) -> float:
         """Returns the accuracy in percent of the weights as they are, without augmentation or dropout."""

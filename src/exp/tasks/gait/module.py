@@ -24,7 +24,8 @@ from exp.tasks.gait.losses.collapse import CollapseAlarm
 from exp.tasks.gait.losses.cosine import cosine_cross_entropy
 from exp.tasks.gait.losses.gather import gathered
 from exp.tasks.gait.losses.triplet import batch_all_triplet, part_distances
-from exp.tasks.gait.metrics import PROBES, distances, evaluate, part_major
+from exp.tasks.gait.metrics.casia_b import PROBES, distances, evaluate, part_major
+from exp.tasks.gait.metrics.retrieval import GatheredWalks
 from exp.tasks.gait.models.net import GaitOutput
 from exp.tasks.gait.models.temporal import FrameLSTM
 from exp.tasks.gait.options import BackboneOptions, ClipOptions, GaitOptions
@@ -54,38 +55,36 @@ def require_order(needs_order: bool, ordered: bool, asked: str) -> None:
         raise OrderError("the net needs the frames' order, but they are shuffled; order=unordered would allow it")
 
 
-class Embeddings:
+class Embeddings(GatheredWalks):
     """The embeddings of a part's walks, each at its own row, and their scores.
 
     Walks that were not embedded (debugging runs of a few batches) count as zero vectors.
 
     Args:
         clips: The walks.
-        device: Where the embeddings are kept.
         options: The task's options.
         full: Whether all scores are wanted, or rank-1 alone.
     """
 
-    def __init__(self, clips: Clips, device: torch.device, options: GaitOptions, *, full: bool) -> None:
+    def __init__(self, clips: Clips, options: GaitOptions, *, full: bool) -> None:
+        super().__init__(1)
         self.clips = clips
         self.options = options
         self.full = full
-        # Every walk is written by one rank, so that the sum over ranks is all walks.
-        self.sums = torch.zeros(0, device=device)
+        self.features = np.zeros((len(clips), 1, 1), dtype=np.float32)
 
     def update(self, rows: Tensor, embeddings: Tensor) -> None:
         """Adds walks: their numbers (n,) and embeddings (n, c, p)."""
-        if not len(self.sums):
-            self.sums = torch.zeros(len(self.clips), *embeddings.shape[1:], device=self.sums.device)
-        self.sums[rows] = embeddings.float()
-
-    @property
-    def features(self) -> np.ndarray:
-        """The embeddings of all walks, (n, c, p)."""
-        return self.sums.cpu().numpy()
+        self.add(rows, embeddings)
 
     def compute(self) -> dict[str, float]:
-        """Returns scores in percent, see ``exp.tasks.gait.metrics.Report.scores``."""
+        """Returns scores in percent, see ``exp.tasks.gait.metrics.casia_b.Report.scores``.
+
+        The embeddings of all walks are in ``features`` from then on, float32 (walks, c, p).
+        """
+        rows, embeddings = self.gathered()
+        self.features = np.zeros((len(self.clips), *embeddings.shape[1:]), dtype=np.float32)
+        self.features[rows[:, 0]] = embeddings
         clips, options = self.clips, self.options
         report = evaluate(
             self.features,
@@ -201,7 +200,7 @@ class Gait(Task):
             return {}
         data, trainer = self.config.data, self.config.trainer
         walks = -(-data.batch_subjects * data.batch_clips // (trainer.devices * trainer.accumulate))
-        each = 4 if trainer.precision == "32-true" else 2
+        each = {"64-true": 8, "32-true": 4}.get(trainer.precision, 2)
         gib = lstm.estimate(walks, data.frames, each=each) / 2**30
         return {
             "lstm_gib": round(gib, 4),
@@ -239,17 +238,12 @@ class Gait(Task):
         """Returns room for the embeddings of the part at hand."""
         clips = self.clips("test" if self.trainer.testing else self.eval_split)
         assert clips is not None
-        return Embeddings(clips, self.device, self.config.task, full=self.trainer.testing)
+        self._tested = Embeddings(clips, self.config.task, full=self.trainer.testing)
+        return self._tested
 
     def score(self, batch: ClipBatch, scores: Embeddings) -> None:
         """Embeds the walks of a batch."""
         scores.update(batch.rows, self._run(batch, self.config.task.test_order).embedding)
-
-    def on_test_epoch_end(self) -> None:
-        """Keeps the embeddings for ``finish``."""
-        assert isinstance(self._scores, Embeddings)
-        self._tested = self._scores
-        super().on_test_epoch_end()
 
     def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
         """Writes pictures and features.npz where asked for; returns the embedding's shape and the memory's peak."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from exp.tasks.gait.metrics import GALLERY, PROBES, Condition
+from exp.tasks.gait.metrics.casia_b import GALLERY, PROBES, Condition
 
 _SHOWN = 10
 """Frames of a strip."""

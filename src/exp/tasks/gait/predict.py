@@ -22,7 +22,7 @@ from exp.data.text import natural
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.tasks.checkpoint import load_task
 from exp.tasks.gait.data.silhouette import aligned, read_silhouette, spread
-from exp.tasks.gait.metrics import GALLERY, ProtocolError, distances, load, part_major
+from exp.tasks.gait.metrics.casia_b import GALLERY, ProtocolError, distances, load, part_major
 
 if TYPE_CHECKING:
     from exp.tasks.gait.module import Gait

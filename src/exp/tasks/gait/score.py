@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from exp.tasks.gait.metrics import KINDS, METRICS, ProtocolError, Report, evaluate, load
+from exp.tasks.gait.metrics.casia_b import KINDS, METRICS, ProtocolError, Report, evaluate, load
 
 
 def score_casia_b(words: list[str], prog: str) -> int:
@@ -57,6 +57,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "scores": report.scores(),
         "conditions": conditions,
         "cross_view": report.cross,
+        "cross_view_conditions": report.cross_conditions,
         "missing": list(report.missing),
     }
 
@@ -82,8 +83,9 @@ def as_text(report: Report) -> str:
         lines.append("      " + "".join(f"{view:>8}" for view in views))
         lines += [f"{view:6}" + _row(row) for view, row in zip(views, condition.matrices["r1"], strict=True)]
     if report.cross:
-        cross = "  ".join(f"{score} {value:.2f}" for score, value in report.cross.items())
-        lines += ["", f"cross-view protocol (nm/bg/cl-01 against nm/bg/cl-02 of all views)  {cross}"]
+        lines += ["", "cross-view protocol: nm/bg/cl-01 against nm/bg/cl-02 of all views"]
+        for name, scores in (*report.cross_conditions.items(), ("all", report.cross)):
+            lines.append(f"{name.upper():6}" + "".join(f"{score:>8} {value:.2f}" for score, value in scores.items()))
     if report.missing:
         lines += ["", f"no probes of {', '.join(name.upper() for name in report.missing)}"]
     return "\n".join(lines)

@@ -72,7 +72,6 @@ class Lane(Task):
         self._splits: dict[str, LaneSplit] = {}
         self._before: dict[str, float] = {}
         self._grad_norm: Tensor | None = None
-        self._evaluated = "val"
 
     def example_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Returns the shape of an image; the model fills in a table of tokens itself."""
@@ -120,7 +119,8 @@ class Lane(Task):
         self._refuse_large_steps(coded)
         ids = np.concatenate([image.ids for image in coded])
         ids = ids[ids != PAD]
-        limit = ceiling(self.codec, self._splits.get("val", self._splits["train"]).lanes[:_CEILING_IMAGES])
+        images = self._splits.get("val", self._splits["train"]).lanes[:_CEILING_IMAGES]
+        limit = ceiling(self.codec, images, line_width=self.config.data.line_width)
         self._before = {f"ceiling_f1_{round(100 * t)}": f1 for t, f1 in limit.items()}
         self._before["commonest_token"] = float(np.bincount(ids).max() / len(ids)) if len(ids) else 0.0
         for alarm in alarms(self._before):
@@ -250,19 +250,9 @@ class Lane(Task):
         own = torch.cat([inputs[:, :, :1], logits.argmax(-1)[:, :, :-1]], 2)
         return torch.where(torch.rand(inputs.shape, device=inputs.device) < rate, own, inputs)
 
-    def on_validation_epoch_start(self) -> None:
-        """Empties the scores."""
-        self._evaluated = self.eval_split
-        super().on_validation_epoch_start()
-
-    def on_test_epoch_start(self) -> None:
-        """Empties the scores."""
-        self._evaluated = "test"
-        super().on_test_epoch_start()
-
     def new_scores(self) -> LaneScores:
-        """Returns empty sums of F1, errors and diagnostics for the split that is evaluated next."""
-        split = self._splits[self._evaluated]
+        """Returns empty sums of F1, errors and diagnostics for the part at hand."""
+        split = self._splits["test" if self.trainer.testing else self.eval_split]
         extra = dict(self._before)
         if self._grad_norm is not None:
             extra["grad_norm"] = float(self._grad_norm)
@@ -272,7 +262,7 @@ class Lane(Task):
             split.lanes,
             split.categories,
             blocks=blocks,
-            device=self.device,
+            line_width=self.config.data.line_width,
             extra=extra,
             prompts=self._prompts,
         )
@@ -280,7 +270,7 @@ class Lane(Task):
     @property
     def _prompts(self) -> list[int]:
         """Numbers of given points for which the test is scored too; none in validation."""
-        return self.config.task.prompts if self._evaluated == "test" else []
+        return self.config.task.prompts if self.trainer.testing else []
 
     def _prompt(self, batch: LaneBatch, points: int) -> Tensor:
         """Returns tokens (B, S, T) of the first points of each lane, somewhat off; -1 at all other rows."""
@@ -326,19 +316,11 @@ class Lane(Task):
             batch.rows,
         )
 
-    def on_validation_epoch_end(self) -> None:
-        """Keeps the metrics and raises the alarms."""
-        super().on_validation_epoch_end()
-        self._alarm(self.latest[self.eval_split], f"epoch {self.current_epoch + 1}")
-
-    def on_test_epoch_end(self) -> None:
-        """Keeps the metrics and raises the alarms."""
-        super().on_test_epoch_end()
-        self._alarm(self.latest["test"], "test")
-
-    def _alarm(self, scores: dict[str, float], where: str) -> None:
+    def judged(self, scores: dict[str, float], split: str) -> dict[str, float]:
+        """Returns the scores with the number of alarms, and raises the alarms."""
         raised = alarms(scores, clip=self.config.optim.clip)
-        scores["alarms"] = float(len(raised))
         if self.global_rank == 0:
+            where = "test" if self.trainer.testing else f"epoch {self.current_epoch + 1}"
             for alarm in raised:
                 _log.warning("%s: %s", where, alarm)
+        return scores | {"alarms": float(len(raised))}

@@ -18,6 +18,10 @@ def _points(value: list[int]) -> str | None:
     return None if all(points >= 1 for points in value) else "numbers of at least 1"
 
 
+def _drawable(value: int) -> str | None:
+    return None if 1 <= value <= 255 else "from 1 to 255"
+
+
 _SPARSE = ("p3", "p4", "p4+p5", "p3+p4+p5")
 
 
@@ -160,6 +164,8 @@ class LaneDataOptions(DataOptions):
     """Rows of the original images, in whose pixels the labels are."""
     image_width: int = option(1640, at_least(1))
     """Columns of the original images."""
+    line_width: int = option(30, _drawable)
+    """Pixels across a lane where F1 compares areas; 30 is CULane's, 20 usual on images of 1276x717."""
     input_height: int = option(320, at_least(32))
     """Rows of the network's input."""
     input_width: int = option(800, at_least(32))

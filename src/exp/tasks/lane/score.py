@@ -15,6 +15,7 @@ from exp.tasks.lane.data.culane import category, label_name, read_list
 from exp.tasks.lane.data.lines import ENDING
 from exp.tasks.lane.data.tusimple import read_frames
 from exp.tasks.lane.metrics import culane_folders, tusimple
+from exp.tasks.lane.metrics.area import LINE_WIDTH, WIDEST
 from exp.tasks.lane.metrics.culane import CROSS, HEIGHT, WIDTH
 
 
@@ -39,6 +40,7 @@ def score_culane(words: list[str], prog: str) -> int:
     which.add_argument("--splits", type=Path, help="folder of lists, one for each category (list/test_split)")
     parser.add_argument("--iou", type=float, nargs="+", default=[0.5, 0.75], help="thresholds (0.5 0.75)")
     parser.add_argument("--size", default=f"{WIDTH}x{HEIGHT}", help=f"image size ({WIDTH}x{HEIGHT})")
+    parser.add_argument("--line-width", type=int, default=LINE_WIDTH, help=f"pixels across a lane ({LINE_WIDTH})")
     parser.add_argument("--jobs", type=int, default=0, help="processes; one for each core where not given")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json has every image's counts")
     given = parser.parse_args(words)
@@ -48,6 +50,8 @@ def score_culane(words: list[str], prog: str) -> int:
         parser.error(f"--size {given.size}: expected WIDTHxHEIGHT, such as {WIDTH}x{HEIGHT}")
     if width < 1 or height < 1 or not all(0 <= t < 1 for t in given.iou):
         parser.error("--size has to be positive and every --iou at least 0 and below 1")
+    if not 1 <= given.line_width <= WIDEST:
+        parser.error(f"--line-width {given.line_width}: from 1 to {WIDEST}")
     try:
         result = _culane(given, height, width)
     except DataError as error:
@@ -70,6 +74,7 @@ def _culane(given: argparse.Namespace, height: int, width: int) -> dict[str, Any
         given.iou,
         height=height,
         width=width,
+        line_width=given.line_width,
         jobs=given.jobs,
         per_image=given.format == "json",
     )

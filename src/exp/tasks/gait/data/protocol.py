@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from exp.data.source import DataError
-from exp.tasks.gait.metrics import GALLERY, PROBES
+from exp.tasks.gait.metrics.casia_b import GALLERY, PROBES
 
 _log = logging.getLogger(__name__)
 

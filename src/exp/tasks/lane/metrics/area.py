@@ -1,9 +1,11 @@
 """The area of a lane in CULane's score: a natural cubic spline drawn as a line 30 pixels wide.
 
-The official evaluator draws every lane anew for every pair, a segment at a time. A segment's place only shifts its
-pixels, so each kind of segment is drawn once by OpenCV and kept as the first and last column of each row. A lane that
-never turns back in y then has a single run of columns in each row, from the least to the greatest of its segments', and
-an intersection is a sum over rows. Lanes that do turn back are drawn. Both are the official pixels, bit for bit.
+The official evaluator draws every lane anew for every pair, a segment at a time. Away from the image's borders a
+segment's place only shifts its pixels, so each kind of segment is drawn once by OpenCV and kept as the first and last
+column of each row. A lane that never turns back in y then has a single run of columns in each row, from the least to
+the greatest of its segments', and an intersection is a sum over rows. Segments at a border, where OpenCV clips the
+outline before it fills it and may give or take a pixel, are drawn at their place, and so are lanes that turn back in y.
+All of it is the official pixels, bit for bit.
 
 Source: XingangPan/SCNN, tools/lane_evaluation (natural spline over chord length, 50 sub-steps, rounded points).
 """
@@ -19,6 +21,9 @@ import numpy as np
 
 SUB_STEPS = 50
 LINE_WIDTH = 30
+"""Width in pixels of CULane's lanes; papers that score smaller images draw thinner ones."""
+WIDEST = 255
+"""Largest width that can be drawn."""
 _LONGEST = 4  # longest step in pixels, in x or y, that is taken from the table
 _NONE = 1 << 30
 
@@ -28,8 +33,8 @@ class Area:
     """Pixels of a lane in an image.
 
     Attributes:
-        first: int32 (height,), first column of each row; above ``last`` where the row has none.
-        last: int32 (height,), last column of each row.
+        first: int (height,), first column of each row; above ``last`` where the row has none.
+        last: int (height,), last column of each row.
         mask: uint8 (height, width) where a row has more than one run of columns, else None.
         size: Number of pixels.
     """
@@ -101,13 +106,14 @@ def distinct(lane: np.ndarray) -> np.ndarray:
     return lane[np.concatenate([[True], (np.diff(lane, axis=0) != 0).any(1)])]
 
 
-def area(lane: np.ndarray, height: int, width: int) -> Area | None:
+def area(lane: np.ndarray, height: int, width: int, line_width: int = LINE_WIDTH) -> Area | None:
     """Returns the pixels of a lane, or None for fewer than two distinct points, which match nothing.
 
     Args:
         lane: float32 (points, 2) of (x, y).
         height: Rows of the image.
         width: Columns of the image.
+        line_width: Pixels across the lane.
     """
     lane = distinct(lane)
     if len(lane) < 2:
@@ -121,72 +127,115 @@ def area(lane: np.ndarray, height: int, width: int) -> Area | None:
     # too (no segment reaches further up or down than its two dots), so the row's columns are one run.
     forward = len(pixels) > 1 and bool((falls <= 0).all() or (falls >= 0).all())
     if forward and int(abs(steps).max()) <= _LONGEST:
-        tabled = _from_table(pixels[:-1], steps, height, width)
+        tabled = _from_table(pixels[:-1], steps, height, width, line_width)
         if tabled is not None:
             return tabled
-    return _from_drawing(pixels, height, width)
+    return _from_drawing(pixels, height, width, line_width)
 
 
-def _from_table(starts: np.ndarray, steps: np.ndarray, height: int, width: int) -> Area | None:
+def _from_table(starts: np.ndarray, steps: np.ndarray, height: int, width: int, line_width: int) -> Area | None:
     """Returns the union of the lane's segments; None where one of them has a row of several runs."""
-    first_of, last_of, ragged = _table()
-    reach = first_of.shape[1] // 2
+    kinds = _kinds(line_width)
+    reach = kinds.reach
     codes = (steps[:, 1] + _LONGEST) * (2 * _LONGEST + 1) + steps[:, 0] + _LONGEST
-    missing = np.unique(codes[last_of[codes, reach] == -_NONE])
-    for code in missing.tolist():
-        _draw_kind(code, first_of, last_of, ragged)
-    if ragged[codes].any():
+    kinds.fill(codes)
+    if kinds.ragged[codes].any():
         return None
-    top = int(starts[:, 1].min()) - reach
-    rows = int(starts[:, 1].max()) + reach + 1 - top
-    first = np.full(rows, _NONE, dtype=np.int32)
-    last = np.full(rows, -_NONE, dtype=np.int32)
-    at = (starts[:, 1, None] - top - reach + np.arange(2 * reach + 1)).ravel()
-    np.minimum.at(first, at, (starts[:, 0, None] + first_of[codes]).ravel())
-    np.maximum.at(last, at, (starts[:, 0, None] + last_of[codes]).ravel())
-    low = np.full(height, _NONE, dtype=np.int32)
-    high = np.full(height, -_NONE, dtype=np.int32)
-    begin, end = max(0, top), min(height, top + rows)
-    if begin < end:
-        low[begin:end] = first[begin - top : end - top]
-        high[begin:end] = last[begin - top : end - top]
-    low = np.maximum(low, 0)
-    high = np.minimum(high, width - 1)
-    return Area(low, high, None, int(np.maximum(high - low + 1, 0).sum()))
+    bordering = _bordering(starts, height, width, reach)
+    above = max(0, reach - int(starts[:, 1].min()))  # rows that are kept above the image and below it
+    below = max(0, int(starts[:, 1].max()) + reach + 1 - height)
+    first = np.full(above + height + below, _NONE, dtype=np.int32)
+    last = np.full_like(first, -_NONE)
+    inside = slice(above, above + height)
+    if bordering.any() and not _draw_at_border(
+        starts[bordering], steps[bordering], first[inside], last[inside], width, kinds
+    ):
+        return None
+    rest = ~bordering
+    codes, x = codes[rest], starts[rest, 0, None]
+    at = (starts[rest, 1, None] + above - reach + np.arange(2 * reach + 1)).ravel()
+    np.minimum.at(first, at, (x + kinds.first[codes]).ravel())
+    np.maximum.at(last, at, (x + kinds.last[codes]).ravel())
+    first = np.maximum(first[inside], 0)
+    last = np.minimum(last[inside], width - 1)
+    return Area(first, last, None, int(np.maximum(last - first + 1, 0).sum()))
 
 
-@lru_cache(maxsize=1)
-def _table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the first and last column by kind of step and row, and whether any row of a kind has a gap.
+def _bordering(starts: np.ndarray, height: int, width: int, reach: int) -> np.ndarray:
+    """Returns which segments, bool (n,), have pixels on both sides of a border of the image or next to it."""
+    x, y = starts[:, 0], starts[:, 1]
+    near = (abs(x) <= reach) | (abs(x - width) <= reach) | (abs(y) <= reach) | (abs(y - height) <= reach)
+    seen = (x > -reach) & (x < width + reach) & (y > -reach) & (y < height + reach)
+    return near & seen
 
-    Columns are relative to a segment's start, rows reach from 20 above it to 20 below. A kind is filled in when it is
-    first needed.
+
+def _draw_at_border(
+    starts: np.ndarray, steps: np.ndarray, first: np.ndarray, last: np.ndarray, width: int, kinds: _Kinds
+) -> bool:
+    """Draws segments at their place in the image and notes their columns; False where a row has several runs.
+
+    The canvas is the part of the image around them, whose sides are the image's wherever a segment comes near one.
     """
-    kinds, rows = (2 * _LONGEST + 1) ** 2, 2 * (_LONGEST + LINE_WIDTH // 2 + 1) + 1
-    first = np.full((kinds, rows), _NONE, dtype=np.int32)
-    return first, np.full_like(first, -_NONE), np.zeros(kinds, dtype=bool)
+    low = np.maximum(starts.min(0) - kinds.reach, 0)
+    high = np.minimum(starts.max(0) + kinds.reach + 1, [width, len(first)])
+    mask = np.zeros((high - low)[::-1].tolist(), dtype=np.uint8)
+    for start, end in zip((starts - low).tolist(), (starts + steps - low).tolist(), strict=True):
+        cv2.line(mask, start, end, 1, kinds.line_width)
+    left, right = _runs(mask)
+    if int(mask.sum(dtype=np.int64)) != int(np.maximum(right - left + 1, 0).sum()):
+        return False
+    drawn = np.flatnonzero(right >= left)
+    first[low[1] + drawn] = left[drawn] + low[0]
+    last[low[1] + drawn] = right[drawn] + low[0]
+    return True
 
 
-def _draw_kind(code: int, first_of: np.ndarray, last_of: np.ndarray, ragged: np.ndarray) -> None:
-    dy, dx = (part - _LONGEST for part in divmod(code, 2 * _LONGEST + 1))
-    rows = first_of.shape[1]
-    centre = rows // 2
-    canvas = np.zeros((rows, rows), dtype=np.uint8)
-    cv2.line(canvas, (centre, centre), (centre + dx, centre + dy), 1, LINE_WIDTH)
-    for row in np.flatnonzero(canvas.any(1)).tolist():
-        columns = np.flatnonzero(canvas[row])
-        first_of[code, row] = columns[0] - centre
-        last_of[code, row] = columns[-1] - centre
-        ragged[code] |= len(columns) != columns[-1] - columns[0] + 1
+def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first and last column of each row of a mask (rows, columns); first above last where it has none."""
+    there = mask.any(1)
+    first = np.where(there, mask.argmax(1), _NONE)
+    return first, np.where(there, mask.shape[1] - 1 - mask[:, ::-1].argmax(1), -_NONE)
 
 
-def _from_drawing(pixels: np.ndarray, height: int, width: int) -> Area:
+class _Kinds:
+    """First and last column by kind of step and row, and whether any row of a kind has a gap.
+
+    Columns are relative to a segment's start, rows reach from ``reach`` above it to ``reach`` below. A kind is filled
+    in when it is first needed.
+    """
+
+    def __init__(self, line_width: int) -> None:
+        self.line_width = line_width
+        self.reach = _LONGEST + line_width // 2 + 2
+        kinds, rows = (2 * _LONGEST + 1) ** 2, 2 * self.reach + 1
+        self.first = np.full((kinds, rows), _NONE, dtype=np.int32)
+        self.last = np.full_like(self.first, -_NONE)
+        self.ragged = np.zeros(kinds, dtype=bool)
+
+    def fill(self, codes: np.ndarray) -> None:
+        """Draws the kinds among ``codes`` that have not been drawn yet."""
+        centre = self.reach
+        for code in np.unique(codes[self.last[codes, centre] == -_NONE]).tolist():
+            dy, dx = (part - _LONGEST for part in divmod(code, 2 * _LONGEST + 1))
+            canvas = np.zeros((2 * centre + 1, 2 * centre + 1), dtype=np.uint8)
+            cv2.line(canvas, (centre, centre), (centre + dx, centre + dy), 1, self.line_width)
+            first, last = _runs(canvas)
+            there = last >= first
+            self.first[code, there], self.last[code, there] = first[there] - centre, last[there] - centre
+            self.ragged[code] = int(canvas.sum()) != int((last - first + 1)[there].sum())
+
+
+@lru_cache(maxsize=8)
+def _kinds(line_width: int) -> _Kinds:
+    return _Kinds(line_width)
+
+
+def _from_drawing(pixels: np.ndarray, height: int, width: int, line_width: int) -> Area:
     if len(pixels) == 1:
         pixels = np.repeat(pixels, 2, axis=0)  # OpenCV draws nothing for a single point, the evaluator a dot
     mask = np.zeros((height, width), dtype=np.uint8)
-    cv2.polylines(mask, [pixels.astype(np.int32)], False, 1, LINE_WIDTH)
-    first = np.where(mask.any(1), mask.argmax(1), _NONE)
-    last = np.where(mask.any(1), width - 1 - mask[:, ::-1].argmax(1), -_NONE)
+    cv2.polylines(mask, [pixels.astype(np.int32)], False, 1, line_width)
+    first, last = _runs(mask)
     size = int(mask.sum(dtype=np.int64))
     runs = size == int(np.maximum(last - first + 1, 0).sum())
     return Area(first, last, None if runs else mask, size)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from exp.tasks.lane.metrics.area import Area, area, iou_matrix
+from exp.tasks.lane.metrics.area import LINE_WIDTH, Area, area, iou_matrix
 
 HEIGHT, WIDTH = 590, 1640
 """Size of CULane's images."""
@@ -59,9 +59,11 @@ class Count:
         return 200 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp else 0.0
 
 
-def areas(lanes: Iterable[np.ndarray], height: int = HEIGHT, width: int = WIDTH) -> list[Area | None]:
+def areas(
+    lanes: Iterable[np.ndarray], height: int = HEIGHT, width: int = WIDTH, line_width: int = LINE_WIDTH
+) -> list[Area | None]:
     """Returns each lane's pixels, see ``exp.tasks.lane.metrics.area.area``."""
-    return [area(np.asarray(lane, dtype=np.float32), height, width) for lane in lanes]
+    return [area(np.asarray(lane, dtype=np.float32), height, width, line_width) for lane in lanes]
 
 
 def matched(predicted: Sequence[Area | None], labels: Sequence[Area | None], width: int = WIDTH) -> np.ndarray:
@@ -92,6 +94,7 @@ def score(
     *,
     height: int = HEIGHT,
     width: int = WIDTH,
+    line_width: int = LINE_WIDTH,
 ) -> list[Count]:
     """Returns the hits and misses of an image at each threshold.
 
@@ -101,6 +104,7 @@ def score(
         thresholds: IoUs that have to be exceeded.
         height: Rows of the image.
         width: Columns of the image.
+        line_width: Pixels across a lane.
     """
-    ious = matched(areas(predicted, height, width), areas(labels, height, width), width)
+    ious = matched(areas(predicted, height, width, line_width), areas(labels, height, width, line_width), width)
     return [count(ious, len(predicted), len(labels), threshold) for threshold in thresholds]

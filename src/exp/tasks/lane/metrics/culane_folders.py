@@ -14,7 +14,7 @@ import cv2
 
 from exp.data.source import DataError
 from exp.tasks.lane.data.lines import read_lines
-from exp.tasks.lane.metrics.area import distinct
+from exp.tasks.lane.metrics.area import LINE_WIDTH, distinct
 from exp.tasks.lane.metrics.culane import CROSS, HEIGHT, MF1, WIDTH, Count, score
 
 PUBLISHED_IMAGES = {
@@ -44,6 +44,7 @@ class _Job:
     thresholds: tuple[float, ...]
     height: int
     width: int
+    line_width: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def evaluate(
     *,
     height: int = HEIGHT,
     width: int = WIDTH,
+    line_width: int = LINE_WIDTH,
     jobs: int = 0,
     per_image: bool = False,
 ) -> dict[str, Any]:
@@ -76,6 +78,7 @@ def evaluate(
         thresholds: IoUs that have to be exceeded; mF1 is always given.
         height: Rows of the images.
         width: Columns of the images.
+        line_width: Pixels across a lane.
         jobs: Processes; 0 takes one for each core.
         per_image: Whether to give every image's counts.
 
@@ -91,9 +94,8 @@ def evaluate(
     if lacking:
         raise DataError(f"{truth}: {len(lacking)} of {len(names)} labels are missing, the first is {lacking[0]}")
     counted = tuple(sorted({*thresholds, *MF1}))
-    scored = {
-        image.name: image for image in _scored([_Job(pred, truth, n, counted, height, width) for n in names], jobs)
-    }
+    work = [_Job(pred, truth, name, counted, height, width, line_width) for name in names]
+    scored = {image.name: image for image in _scored(work, jobs)}
     warnings = _warnings(pred, scored) + _unlike_published(lists, scored)
     result: dict[str, Any] = {
         "total": _summary([scored[name] for name in names], counted, thresholds),
@@ -126,7 +128,8 @@ def _score_file(job: _Job) -> _Image:
     missing = not path.exists()
     predicted = [] if missing else read_lines(path)
     repeated = sum(len(distinct(lane)) < len(lane) for lane in (*labels, *predicted))
-    counts = score(predicted, labels, job.thresholds, height=job.height, width=job.width)
+    size = {"height": job.height, "width": job.width, "line_width": job.line_width}
+    counts = score(predicted, labels, job.thresholds, **size)
     return _Image(job.name, counts, missing, repeated)
 
 

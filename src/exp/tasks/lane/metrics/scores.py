@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from exp.tasks.lane.data.codec import LaneCodec
-from exp.tasks.lane.metrics.area import Area
+from exp.tasks.lane.metrics.area import LINE_WIDTH, Area
 from exp.tasks.lane.metrics.culane import CROSS, MF1, areas, count, matched
 
 SWAP_IOU = 0.5
@@ -50,8 +52,8 @@ class Evaluated:
     prompted: dict[int, Tensor] = field(default_factory=dict)
 
 
-class LaneScores:
-    """Sums over an evaluation, from which the metrics are computed.
+class LaneScores(Metric):
+    """Everything that is measured of a lane model in an evaluation, as sums in float64, which ranks add up.
 
     Image-swap F1 scores each image's lanes against the labels of another, half the set away. A model that uses its
     input scores far lower there; a model that has learnt a typical road scores the same.
@@ -61,13 +63,17 @@ class LaneScores:
         labels: Lanes of all images of the split in pixels of the original.
         categories: Category of each image.
         blocks: Decoder blocks whose attention is probed.
-        device: Where the sums are kept.
+        line_width: Pixels across a lane where F1 compares areas.
         extra: Metrics known beforehand, returned with the others.
         prompts: Numbers of given points for which lanes are scored too.
 
     Attributes:
+        sums: float64 (sums,), see ``update``.
         probed: Whether the attention to the image has been measured.
     """
+
+    full_state_update = False
+    sums: Tensor
 
     def __init__(
         self,
@@ -76,10 +82,12 @@ class LaneScores:
         categories: Sequence[str],
         *,
         blocks: int,
-        device: torch.device,
+        line_width: int = LINE_WIDTH,
         extra: dict[str, float] | None = None,
         prompts: Sequence[int] = (),
     ) -> None:
+        super().__init__()
+        self.line_width = line_width
         self.codec = codec
         self.labels = labels
         self.categories = categories
@@ -96,21 +104,25 @@ class LaneScores:
             *(f"{part}_{kind}" for kind in self.kinds for part in ("tp", "fp", "fn")),
         ]
         self._place = {name: place for place, name in enumerate(self._names)}
-        self._sums = torch.zeros(len(self._names), dtype=torch.float64, device=device)
+        self.add_state("sums", torch.zeros(len(self._names), dtype=torch.float64), dist_reduce_fx="sum")
         self.probed = False
         self._seen: list[tuple[list[Area | None], list[Area | None]]] = []
 
-    @property
-    def sums(self) -> Tensor:
-        """All sums, on the device; the swapped images are scored when this is first read."""
+    def reset(self) -> None:
+        """Empties the sums, and forgets the lanes that were kept for the swap."""
+        super().reset()
+        self.probed = False
+        self._seen = []
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Scores the swapped images, which every rank does among its own, and adds up the ranks' sums."""
         seen, self._seen = self._seen, []
         for number, (_, labels) in enumerate(seen):
             predicted = seen[(number + len(seen) // 2) % len(seen)][0]
             if len(seen) > 1:
-                self._count(
-                    "swap_{}", matched(predicted, labels, self.codec.view.image_width), predicted, labels, SWAP_IOU
-                )
-        return self._sums
+                ious = matched(predicted, labels, self.codec.view.image_width)
+                self._count("swap_{}", ious, predicted, labels, SWAP_IOU)
+        super().sync(*args, **kwargs)
 
     def update(self, batch: Evaluated, rows: np.ndarray) -> None:
         """Adds a batch.
@@ -161,12 +173,13 @@ class LaneScores:
         self._add("error", error)
         self._add("error_original", error / view.scale[0])
         self._add("points", int(both.sum()))
-        bends = np.abs(np.diff(x, 2, axis=1)) * codec.tokens.nbins / view.width
-        self._add("bend", float(np.nansum(bends)))
-        self._add("bends", int((~np.isnan(bends)).sum()))
-        labels = self.labels[row]
-        predicted = areas(codec.lanes(x), view.image_height, view.image_width)
-        known = areas(labels, view.image_height, view.image_width)
+        bend, bends = zigzag(x, bins=codec.tokens.nbins, width=view.width)
+        self._add("bend", bend)
+        self._add("bends", bends)
+        predicted, known = (
+            areas(lanes, view.image_height, view.image_width, self.line_width)
+            for lanes in (codec.lanes(x), self.labels[row])
+        )
         self._add("predicted", len(predicted))
         self._add("labelled", len(known))
         ious = matched(predicted, known, view.image_width)
@@ -185,7 +198,7 @@ class LaneScores:
             self._add(name.format(part), getattr(counts, part))
 
     def _add(self, name: str, value: Tensor | float) -> None:
-        self._sums[self._place[name]] += value
+        self.sums[self._place[name]] += value
 
     def compute(self) -> dict[str, float]:
         """Returns the metrics; none where nothing was scored.
@@ -236,6 +249,18 @@ class LaneScores:
             **self.extra,
             "selection": mean_f1 - (0.0 if math.isnan(loss) else loss),
         }
+
+
+def zigzag(x: np.ndarray, *, bins: int = 1, width: int = 1) -> tuple[float, int]:
+    """Returns the sum of the second differences of lanes from row to row, in bins, and how many there are.
+
+    Args:
+        x: (lanes, rows) in pixels, NaN where a lane has no point.
+        bins: Bins over the width; with one bin a pixel, differences are in pixels.
+        width: Pixels over which the bins are spread.
+    """
+    bends = np.abs(np.diff(x, 2, axis=1)) * bins / width
+    return float(np.nansum(bends)), int((~np.isnan(bends)).sum())
 
 
 def _f1(sums: dict[str, float], name: str) -> float:

@@ -6,7 +6,7 @@ own; pairs of the same angle are left out; a probe angle's score is the mean ove
 condition's score the mean over its probe angles.
 
 The stricter cross-view protocol: probes nm-01, bg-01 and cl-01 against nm-02, bg-02 and cl-02 of all angles at once,
-entries of the probe's own person and angle left out.
+entries of the probe's own person and angle left out; as one search, and of each kind of probe alone as in OpenGait.
 """
 
 from __future__ import annotations
@@ -60,11 +60,13 @@ class Report:
     Attributes:
         conditions: nm, bg and cl, where there are such probes.
         cross: r1, map and minp of the stricter cross-view protocol; empty where its sequences are missing.
+        cross_conditions: The same of each kind of probe alone, as the mean over the probes' angles.
         missing: Conditions without probes.
     """
 
     conditions: dict[str, Condition]
     cross: dict[str, float]
+    cross_conditions: dict[str, dict[str, float]]
     missing: tuple[str, ...]
 
     def scores(self) -> dict[str, float]:
@@ -73,6 +75,8 @@ class Report:
         found["mean_r1"] = float(np.mean(list(found.values())))
         for score in KINDS[1:]:
             found |= {f"{name}_{score}": condition.scores[score] for name, condition in self.conditions.items()}
+        for name, scores in self.cross_conditions.items():
+            found |= {f"cross_{name}_{score}": value for score, value in scores.items()}
         return found | {f"cross_{score}": value for score, value in self.cross.items()}
 
 
@@ -116,7 +120,8 @@ def evaluate(
     if not conditions:
         raise ProtocolError("no probe: none of the walks is of type " + ", ".join(sum(PROBES.values(), ())))
     missing = tuple(name for name in PROBES if name not in conditions)
-    return Report(conditions, _cross_view(parts, ids, types, views, metric), missing)
+    cross, by_condition = _cross_view(parts, ids, types, views, metric)
+    return Report(conditions, cross, by_condition, missing)
 
 
 def distances(parts: np.ndarray, rows: np.ndarray, columns: np.ndarray, metric: Metric) -> np.ndarray:
@@ -195,7 +200,7 @@ def _matrices(
         for row, probes in enumerate(rows):
             if len(probes):
                 for score in KINDS:
-                    found[score][row, column] = 100 * scores[score][probes].mean()
+                    found[score][row, column] = _percent(scores[score][probes])
     return found
 
 
@@ -208,7 +213,8 @@ def ranked(between: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
 
     Returns:
         (r,) each, 0 to 1: r1 and r5 (whether the person is among the first 1 and 5), map (average precision) and minp
-        (number of right entries over the rank of the last one). All 0 for a probe whose person is not in the gallery.
+        (number of right entries over the rank of the last one). For a probe whose person is not in the gallery r1 and
+        r5 are 0, and map and minp NaN, which are left out of means, as in OpenGait.
     """
     order = np.argsort(between, axis=1, kind="stable")
     same = same & np.isfinite(between)
@@ -220,9 +226,20 @@ def ranked(between: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "r1": hits[:, 0].astype(float),
         "r5": hits[:, :5].any(1).astype(float),
-        "map": precision / np.maximum(count, 1),
-        "minp": count / np.maximum(last, 1),
+        "map": np.where(count > 0, precision / np.maximum(count, 1), np.nan),
+        "minp": np.where(count > 0, count / np.maximum(last, 1), np.nan),
     }
+
+
+def _percent(shares: np.ndarray) -> float:
+    """Returns the mean in percent of the shares that are numbers, NaN where none is."""
+    return 100 * _average(shares)
+
+
+def _average(values: np.ndarray) -> float:
+    """Returns the mean of the values that are numbers, NaN where none is."""
+    numbers = values[~np.isnan(values)]
+    return float(numbers.mean()) if len(numbers) else np.nan
 
 
 def _summed(names: tuple[str, ...], matrices: dict[str, np.ndarray], rounding: bool) -> Condition:
@@ -246,15 +263,23 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 def _cross_view(
     parts: np.ndarray, ids: np.ndarray, types: np.ndarray, views: np.ndarray, metric: Metric
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Returns the scores of the cross-view protocol, of all probes and of each kind of probe; empty without walks."""
     probe, gallery = np.flatnonzero(np.isin(types, CROSS_PROBE)), np.flatnonzero(np.isin(types, CROSS_GALLERY))
     if not len(probe) or not len(gallery):
-        return {}
+        return {}, {}
     between = distances(parts, probe, gallery, metric)
     same = ids[probe][:, None] == ids[gallery]
     between[same & (views[probe][:, None] == views[gallery])] = np.inf
-    found = ranked(between, same)
-    return {score: 100 * float(found[score].mean()) for score in ("r1", "map", "minp")}
+    scores = ranked(between, same)
+    kinds = ("r1", "map", "minp")
+    by_condition = {}
+    for kind in CROSS_PROBE:
+        rows = [np.flatnonzero((types[probe] == kind) & (views[probe] == view)) for view in sorted(set(views.tolist()))]
+        if any(len(row) for row in rows):
+            angles = {score: np.array([_percent(scores[score][row]) for row in rows if len(row)]) for score in kinds}
+            by_condition[kind.partition("-")[0]] = {score: _average(values) for score, values in angles.items()}
+    return {score: _percent(scores[score]) for score in kinds}, by_condition
 
 
 def load(path: Path) -> dict[str, np.ndarray]:

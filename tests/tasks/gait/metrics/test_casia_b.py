@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from exp.tasks.gait.data.walker_body import TYPES
-from exp.tasks.gait.metrics import (
+from exp.tasks.gait.metrics.casia_b import (
     CROSS_GALLERY,
     CROSS_PROBE,
     GALLERY,
