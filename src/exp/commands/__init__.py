@@ -17,6 +17,9 @@ VERBS = {
     "predict": "predictions of a trained cell on your own files",
     "score": "official scores of prediction files",
     "data": "what of a data set is on this machine",
+    "pack": "finished cells in one file",
+    "merge": "cells that ran elsewhere",
+    "export": "a table with its cells, for a repository",
     "clean": "what the folder of cells holds, and its removal",
     "dashboard": "a W&B workspace for a table",
 }

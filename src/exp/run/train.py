@@ -149,7 +149,8 @@ def _prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopte
     """Returns the task with its starting weights, in the memory format and on the ranks it will be trained with."""
     task = build_task(config)
     if config.trainer.precision == "64-true":
-        task.lightning.double()  # Lightning does so after it has read a checkpoint, which would round the weights to float32
+        # Lightning does so after it has read a checkpoint, which would round the weights to float32.
+        task.lightning.double()
     if config.trainer.channels_last:
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.ckpt:

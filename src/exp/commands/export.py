@@ -1,0 +1,50 @@
+"""``exp export TABLE [OPTION=VALUE] ... --out DIR``: a table with its cells, for a repository or a supplement.
+
+Writes the table as Markdown, CSV and JSON, the command that makes it, and each cell's result and curves without paths
+and host names. ``exp table TABLE cells.dir=DIR/cells`` reads it again.
+"""
+
+import argparse
+from pathlib import Path
+
+from exp.cells.bundle import export
+from exp.cells.files import replace_whole
+from exp.options.errors import ConfigError
+from exp.tables.compare import compare
+from exp.tables.given import root_of
+from exp.tables.plan import Planner
+from exp.tables.render import as_csv, as_json, markdown
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument("table", metavar="TABLE")
+    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help="those that the table was run with")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder that is written")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the folder and says how it is read.
+
+    Raises:
+        ConfigError: There is no such table, or nothing of it has run.
+    """
+    plan = Planner(root_of(options.overrides)).plan(options.table, options.overrides)
+    cells = {one.cell.path: one.cell for row in plan.rows for one in row.cells}
+    if not any(cell.result() for cell in cells.values()):
+        raise ConfigError(f"table {options.table}: nothing of it has run; exp table {options.table} --run")
+    count = export(cells.values(), options.out / "cells")
+    comparison = compare(plan)
+    own = [word for word in options.overrides if not word.startswith("cells.")]
+    texts = {
+        "table.md": markdown(comparison),
+        "table.csv": as_csv(comparison),
+        "table.json": as_json(comparison),
+        "command.txt": " ".join(["exp table", options.table, "--run", *own]) + "\n",
+    }
+    for name, text in texts.items():
+        with replace_whole(options.out / name) as fresh:
+            fresh.write_text(text, encoding="utf-8")
+    print(f"{count} cells in {options.out}")
+    print(f"Next: exp table {options.table} cells.dir={options.out}/cells")
+    return 0

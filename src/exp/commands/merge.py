@@ -1,0 +1,44 @@
+"""``exp merge FILE|DIR ... [--into DIR]``: cells that ran elsewhere join those here.
+
+A cell is known by its identity. One that is done in both places is kept as it is here, and compared: equal weights,
+equal metrics, or what differs. That is how far the cell can be reproduced.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from exp.cells.bundle import merge
+from exp.options.errors import ConfigError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument("sources", nargs="+", type=Path, metavar="FILE|DIR")
+    parser.add_argument("--into", type=Path, default=Path("multirun"), help="folder of cells (multirun if not given)")
+
+
+WORDS = {
+    "new": "taken",
+    "same": "done here too, with equal weights",
+    "equal": "done here too, with equal metrics and other weights",
+    "differs": "done here too, with other metrics; those here are kept",
+    "kept": "left as they are here",
+}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Merges and prints how many of each kind, and what differs.
+
+    Raises:
+        ConfigError: A source is no packed file or folder, or holds what is no cell's.
+    """
+    merged = [one for source in options.sources for one in merge(source, options.into)]
+    if not merged:
+        raise ConfigError(f"{', '.join(map(str, options.sources))}: holds no finished cell")
+    for one in merged:
+        if one.text:
+            print(f"{one.became:8} {one.name}: {one.text}")
+    for became, count in Counter(one.became for one in merged).items():
+        print(f"{count} cells {WORDS[became]}")
+    return 0

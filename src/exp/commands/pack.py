@@ -1,0 +1,55 @@
+"""``exp pack TABLE|DIR ... [--out FILE]``: finished cells in one file, for another machine.
+
+Takes options, results and curves of the cells of tables or below folders; ``--checkpoints`` takes the weights too.
+``exp merge FILE`` takes them in elsewhere.
+"""
+
+import argparse
+from pathlib import Path
+
+from exp.cells.bundle import cells_below, pack
+from exp.cells.cell import Cell
+from exp.options.errors import ConfigError
+from exp.tables.given import root_of
+from exp.tables.plan import Planner
+from exp.tables.reading import names
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument("words", nargs="+", metavar="TABLE|DIR|OPTION=VALUE")
+    parser.add_argument("--out", type=Path, default=Path("cells.zip"), help="the file (cells.zip if not given)")
+    parser.add_argument("--checkpoints", action="store_true", help="take the weights too")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Packs and says what to type elsewhere.
+
+    Raises:
+        ConfigError: There is no such table or folder, or nothing has run.
+    """
+    count = pack(selected(options.words), options.out, checkpoints=options.checkpoints)
+    print(f"{count} cells in {options.out}")
+    print(f"Next: exp merge {options.out}, where they are wanted")
+    return 0
+
+
+def selected(words: list[str]) -> list[Cell]:
+    """Returns the cells of tables, under overrides, and below folders.
+
+    Raises:
+        ConfigError: A word is neither.
+    """
+    overrides = [word for word in words if "=" in word]
+    cells: list[Cell] = []
+    for word in words:
+        if "=" in word:
+            continue
+        if word in names():
+            planned = Planner(root_of(overrides), stale=False).plan(word, overrides)
+            cells += [one.cell for row in planned.rows for one in row.cells]
+        elif Path(word).is_dir():
+            cells += cells_below(Path(word))
+        else:
+            raise ConfigError(f"{word}: neither a table nor a folder of cells")
+    return list({cell.path: cell for cell in cells}.values())
