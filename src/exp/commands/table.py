@@ -19,7 +19,7 @@ from exp.commands.train import train
 from exp.options.compose import Composition
 from exp.options.errors import ConfigError
 from exp.sweep.front import new_console
-from exp.tables import choices, looks
+from exp.tables import choices, looks, words
 from exp.tables.compare import Comparison, compare, open_rows
 from exp.tables.given import changing, root_of
 from exp.tables.plan import Planner, TablePlan
@@ -84,7 +84,7 @@ def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: 
     elif not options.run:
         _show(comparison)
     if options.format == "terminal" and not options.out:
-        print("\n".join(hints))
+        print("\n".join([*(words.schedule(comparison) if options.resolve else []), *hints]))
     if options.run and root.is_dir():
         write_report(root, {name: [plan.given.variant()]}, compose)
     if options.check:
