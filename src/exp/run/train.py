@@ -227,6 +227,7 @@ def _trainer(
         strategy=strategy,
         plugins=[Ranks(rank)],
         precision=options.precision,
+        deterministic=options.deterministic or None,
         max_epochs=options.max_epochs,
         accumulate_grad_batches=options.accumulate,
         gradient_clip_val=config.optim.clip or None,
