@@ -11,7 +11,19 @@ from exp.tables.reading import load, names
 from exp.tables.spec import Table, spelt
 
 SOURCES = os.environ.get("EXP_TEST_SOURCES")
-WANTED = ["modules", "activation", "gate", "pool", "kernel", "reduction", "fusion", "ca_axes", "epochs", "demo", "step2"]
+WANTED = [
+    "modules",
+    "activation",
+    "gate",
+    "pool",
+    "kernel",
+    "reduction",
+    "fusion",
+    "ca_axes",
+    "epochs",
+    "demo",
+    "step2",
+]
 WANTED += ["gait", "gait_layouts", "gait_order", "lane", "lane_criteria", "lane_switches", "fer"]
 
 
