@@ -29,7 +29,8 @@ def print_lines(headings: Sequence[str], rows: Sequence[Sequence[str]], console:
         names: How many columns, from the left, make the row's name.
     """
     widths = [max(cell_len(text) for text in texts) for texts in zip(headings, *rows, strict=True)]
-    beside, below = list(range(len(headings))), []
+    beside = list(range(len(headings)))
+    below: list[int] = []
     for next_ones in (*BELOW, *((heading,) for heading in reversed(headings[names:]))):
         if _width(widths, beside) <= console.width or len(beside) <= names + 1:
             break

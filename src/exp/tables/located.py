@@ -78,12 +78,14 @@ def _note_lines(node: Any, place: Place, lines: dict[Place, int], path: str) -> 
             if key.value == "<<":
                 continue
             name, line = str(key.value), key.start_mark.line + 1
+            inner = (*place, name)
             if name in before:
                 inside = f"{'.'.join(place)}: " if place else ""
                 raise ConfigError(f"{path}:{line}: {inside}{name} is there twice, first in line {before[name]}")
-            before[name] = lines[(*place, name)] = line
-            _note_lines(value, (*place, name), lines, path)
+            before[name] = lines[inner] = line
+            _note_lines(value, inner, lines, path)
     elif node.id == "sequence":
         for number, value in enumerate(node.value):
-            lines[(*place, str(number))] = value.start_mark.line + 1
-            _note_lines(value, (*place, str(number)), lines, path)
+            inner = (*place, str(number))
+            lines[inner] = value.start_mark.line + 1
+            _note_lines(value, inner, lines, path)

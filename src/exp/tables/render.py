@@ -43,6 +43,8 @@ MARKS = {
 
 LETTERS = 78
 """Letters that fit on a line of LaTeX's article, set in \\small."""
+NARROW = 50
+"""Letters that fit in one column of a two-column paper, as far as a fragment can know."""
 LINES = 36
 """Lines of a table that fit on its page below the caption."""
 SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
@@ -96,7 +98,7 @@ def latex(comparison: Comparison, *, document: bool = False) -> str:
     parts = [
         _tabular(comparison, rows[start : start + LINES], columns)
         for start in range(0, len(rows), LINES)
-        for columns in _blocks(comparison)
+        for columns in _blocks(comparison, LETTERS if document else NARROW)
     ]
     together = max(1, LINES // (len(rows) + 5))  # five lines of headings and rules
     floats = [_float(comparison, parts[at : at + together], at > 0) for at in range(0, len(parts), together)]
@@ -130,14 +132,14 @@ def _float(comparison: Comparison, parts: list[str], continued: bool) -> str:
     )
 
 
-def _blocks(comparison: Comparison) -> list[list[str]]:
+def _blocks(comparison: Comparison, letters: int) -> list[list[str]]:
     """Returns the columns in blocks that fit on a line each."""
     names = max(len(row.row.name) for row in comparison.plan.rows)
     blocks: list[list[str]] = []
     used = 0
     for column in comparison.plan.table.columns:
         width = _letters(comparison, column)
-        if not blocks or used + width > LETTERS:
+        if not blocks or used + width > letters:
             blocks.append([])
             used = names
         blocks[-1].append(column)
@@ -259,8 +261,8 @@ def _marked(entry: Entry, macro: str) -> str:
 def _caption(comparison: Comparison) -> str:
     plan = comparison.plan
     sentences = [f"{plan.table.title}."]
-    if plan.variant or words.label(plan):
-        sentences.append(f"Run with {'; '.join(filter(None, (plan.variant, words.label(plan))))}.")
+    if told := words.label(plan) or plan.variant:
+        sentences.append(f"Run with {told}.")
     sentences.append(
         f"Mean and standard deviation over seeds (their number in brackets); against {plan.table.reference}, paired by"
         " seed, Holm-corrected over the table at 5 %:"

@@ -17,6 +17,7 @@ from exp.tables import words
 from exp.tables.compare import Comparison, Entry
 from exp.tables.drawing import PALETTE, inline, save
 from exp.tables.figures import figures
+from exp.tables.outcome import claims_counted, result
 from exp.tables.plan import PlannedRow
 
 FILE = "report.html"
@@ -119,8 +120,8 @@ def _overview(comparisons: Sequence[Comparison]) -> Grid:
             [
                 PageCell(comparison.name, "text", link=stem(comparison)),
                 PageCell(f"{done}/{plan.expected}", "", done / max(plan.expected, 1)),
-                PageCell(words.result(comparison), "text wrap"),
-                PageCell(words.claims_counted(comparison), "text wrap"),
+                PageCell(result(comparison), "text wrap"),
+                PageCell(claims_counted(comparison), "text wrap"),
                 PageCell(plan.variant or ("as published" if plan.table.published else "as in its file"), "text wrap"),
                 PageCell(plan.table.title, "text wrap"),
             ]
@@ -143,7 +144,7 @@ def _section(comparison: Comparison, folder: Path) -> dict[str, Any]:
         "anchor": stem(comparison),
         "name": comparison.name,
         "title": plan.table.title,
-        "result": words.result(comparison),
+        "result": result(comparison),
         "sources": [words.source(one) for one in plan.table.sources.values()],
         "variant": plan.variant,
         "state": words.state(plan),

@@ -31,10 +31,15 @@ BARE_RULES = (
 )
 """Rules without arguments; braces after them belong to the table."""
 
-DROPPED = ("cite", "citep", "citet", "citealp", "ref", "autoref", "cref", "eqref", "label", "footnote", "footnotemark")
-DROPPED += ("tnote", "footnotetext", "vspace", "hspace", "phantom", "hphantom", "vphantom", "cellcolor", "rowcolor")
-DROPPED += ("color", "rule", "raisebox", "rotatebox", "setlength", "fontsize", "arraystretch", "dag", "dagger", "ddag")
-DROPPED += ("ddagger", "ast", "star", "textdagger", "textasteriskcentered", "S", "P", "cellspace", "columncolor")
+DROPPED = (
+    *("cite", "citep", "citet", "citealp", "ref", "autoref", "cref", "eqref", "label", "footnote"),
+    *("footnotemark", "tnote", "footnotetext", "vspace", "hspace", "phantom", "hphantom", "vphantom"),
+    *("cellcolor", "rowcolor", "color", "rule", "raisebox", "rotatebox", "setlength", "fontsize"),
+    *("arraystretch", "dag", "dagger", "ddag", "ddagger", "ast", "star", "textdagger"),
+    *("textasteriskcentered", "S", "P", "cellspace", "columncolor"),
+)
+"""Macros that print nothing of a number: references, notes, spacing."""
+
 LETTERS = {
     "pm": "±",
     "times": "×",
@@ -258,7 +263,9 @@ def _rows(body: str) -> tuple[list[list[PrintedCell]], list[str], int | None]:
         _, after = _group(body, at + len("\\exptablecaption"))
         body = body[:at] + body[after:].lstrip().removeprefix("\\\\")
     body = RULE.sub(lambda rule: _rule(rule[0]), body)
-    rows, quotes, heads = [], [], None
+    rows: list[list[PrintedCell]] = []
+    quotes: list[str] = []
+    heads = None
     for line in _split(body, r"\\"):
         if "\x01" in line and rows and heads is None:
             heads = len(rows)
