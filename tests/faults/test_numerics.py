@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from exp.metrics.confusion import balanced_accuracy, by_class, macro_f1
 
 from exp.metrics.classification import TopK
-from exp.metrics.confusion import balanced_accuracy, by_class, macro_f1
 from exp.tasks.gait.losses.cosine import cosine_cross_entropy
 from exp.tasks.gait.losses.triplet import batch_all_triplet, part_distances
 from exp.tasks.gait.metrics import evaluate

@@ -45,7 +45,7 @@ def test_numbers_are_scipys(tmp_path: Path) -> None:
     assert said == {
         "triplet": "reference",
         "none": "worse",
-        "ca": "within noise",
+        "ca": "not resolved",
         "tripletca": "better",
         "tripletlka": "not enough seeds",
     }

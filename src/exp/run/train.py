@@ -232,7 +232,6 @@ def _trainer(
         accumulate_grad_batches=options.accumulate,
         gradient_clip_val=config.optim.clip or None,
         gradient_clip_algorithm=options.gradient_clip_algorithm,
-        deterministic=options.deterministic or None,
         limit_train_batches=options.limit_train_batches,
         limit_val_batches=options.limit_val_batches,
         limit_test_batches=options.limit_test_batches,
