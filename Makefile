@@ -1,5 +1,6 @@
 # make run    sets up .venv and runs the main job: attention ablations on embedded images, ending in a table
 # make test   sets up .venv and passes the tests
+# make test-faults    kills, damaged files, changed data, all of it with counts (below 20 minutes on two cores)
 #
 # Each in an environment of its own below .venvs, where pins may clash with those of the rest:
 # make test-plugins   jobs by submitit, as under SLURM, and Optuna's sweeper
@@ -7,13 +8,18 @@
 # make test-hydra14   sweeps and configuration on the newest hydra-core 1.4
 # make test-extras    timm's networks, W&B workspaces, and papers and pages where pdflatex and Chromium are installed
 # make test-real DATA=FOLDER   what needs the real data sets, each in a folder of its own below FOLDER
+# make test-lowest    the lowest versions that pyproject.toml allows, on Python 3.10 (PYTHON_LOWEST)
+# make test-newest    the newest versions of everything, on the newest Python that torch supports (PYTHON_NEWEST)
 # make bench-sweep    12 cells by separate commands, Hydra's launchers and ours
 
 PYTHON ?= python3
+PYTHON_LOWEST ?= python3.10
+PYTHON_NEWEST ?= python3.13
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-fast test-slow test-plugins test-ray test-hydra14 test-extras test-real bench-sweep lint help clean
+.PHONY: run test test-fast test-slow test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-real
+.PHONY: bench-sweep lint help clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -33,6 +39,15 @@ test-fast: $(READY)
 
 test-slow: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+test-faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow or not slow' --durations=5 tests/faults
+
+test-lowest: .venvs/lowest/.ready
+	OMP_NUM_THREADS=1 .venvs/lowest/bin/python -m pytest -n auto
+
+test-newest: .venvs/newest/.ready
+	OMP_NUM_THREADS=1 .venvs/newest/bin/python -m pytest -n auto
 
 test-plugins: .venvs/plugins/.ready
 	OMP_NUM_THREADS=1 .venvs/plugins/bin/python -m pytest -m 'slow or not slow' tests/sweep/test_slurm.py tests/sweep/test_optuna.py
@@ -64,6 +79,20 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
+
+# The lowest version of each dependency, its newest patch: "torch>=2.6" becomes torch==2.6.*
+.venvs/lowest/.ready: pyproject.toml
+	$(PYTHON_LOWEST) -m venv .venvs/lowest
+	sed -n '/^dependencies/,/^]/s/.*"\([a-z0-9-]*\)>=\([0-9.]*\).*/\1==\2.*/p' pyproject.toml > .venvs/lowest/constraints.txt
+	.venvs/lowest/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' .venvs/lowest/constraints.txt)
+	.venvs/lowest/bin/python -m pip install --quiet --disable-pip-version-check -c .venvs/lowest/constraints.txt -e '.[dev]'
+	touch $@
+
+.venvs/newest/.ready: pyproject.toml
+	$(PYTHON_NEWEST) -m venv .venvs/newest
+	.venvs/newest/bin/python -m pip install --quiet --disable-pip-version-check torch
+	.venvs/newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
 
 NEEDS_plugins := -e '.[dev,slurm,optuna]' hydra-joblib-launcher
 NEEDS_ray := -e '.[dev,ray]'

@@ -62,7 +62,6 @@ LAZY = {
     ("exp.sweep.server", "exp.run.job"),
     ("exp.sweep.server", "exp.run.train"),
     ("exp.sweep.server", "exp.tasks.build"),
-    ("exp.tables.report", "exp.tables.paper"),
     ("exp.tables.run", "exp.callbacks.wandb"),
     ("exp.tables.run", "exp.tables.render"),
     ("exp.tasks.attention.module", "exp.metrics.pictures"),

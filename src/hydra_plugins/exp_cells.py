@@ -54,7 +54,9 @@ class CellsSweeper(Sweeper):
             from exp.tables.run import run_tables
 
             return run_tables(self.table, arguments, self.hydra_context, self.task_function, self.config)
-        return sweep_arguments(arguments, self.hydra_context, self.task_function, self.config)
+        from exp.tables.sweeping import SweepScreen
+
+        return sweep_arguments(arguments, self.hydra_context, self.task_function, self.config, SweepScreen())
 
 
 class CellsLauncher(Launcher):

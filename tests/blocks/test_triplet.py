@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from exp.blocks.coordinate import CoordinateGates
+from exp.blocks.coordinate import CoordinateAttention, CoordinateGates
 from exp.blocks.triplet import Triplet
 from exp.blocks.triplet_ca import TripletCA
 from exp.blocks.triplet_lka import TripletLKA
@@ -239,6 +239,21 @@ def test_triplet_lka_is_two_gates_and_an_ungated_map() -> None:
     randomise(block)
     x = images(2, (7, 5))
     torch.testing.assert_close(block(x), x * (rotated_sum(block, x) + block.lka.attention(x)) / 3)
+
+
+def test_planes_of_the_coordinate_branch_are_averaged() -> None:
+    """TripletCA's third branch on three planes is CoordinateAttention's gate on the same planes, same weights."""
+    torch.manual_seed(0)
+    block = TripletCA(CHANNELS, axes="hw+cw+ch", pools="avg+max", reduction=16).eval()
+    alone = CoordinateAttention(CHANNELS, axes="hw+cw+ch", pools="avg+max", reduction=16).eval()
+    for part, plane in zip((block.ca, *block.others), ("hw", "cw", "ch"), strict=True):
+        alone.planes[plane].load_state_dict(part.state_dict())
+    x = torch.rand(2, CHANNELS, 6, 5) + 0.5
+    torch.testing.assert_close(block.third(x)[0] * x, alone(x))
+
+
+def test_the_coordinate_branch_keeps_its_weights_names() -> None:
+    assert not [name for name in TripletCA(CHANNELS).state_dict() if "others" in name]
 
 
 @pytest.mark.parametrize("block", [TripletCA, TripletLKA])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 
 from exp.callbacks import wandb as view
@@ -52,19 +53,28 @@ def test_a_cell_is_one_run_that_holds_all_of_it(train: Train) -> None:
     assert [path.name.startswith("confusion") for path in media] == [True]
 
 
+class Printer(pl.Callback):
+    """Prints, as code of a user's does."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Prints a line."""
+        print("a line of mine")
+
+
 def test_what_is_asked_for_is_in_the_run(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.py").write_text("print('mine')\n")
     asked = ["logger.save_code=true", "logger.log_model=true", "logger.watch=all", "tags=[ablation,first]"]
     named = ["logger.group=mine", "logger.job_type=try", "trainer.log_every=1", "trainer.max_epochs=1"]
-    result = train("logger=wandb", *asked, *named)
+    prints = "callbacks.use={mine: {target: 'tests.callbacks.test_wandb:Printer'}}"
+    result = train("logger=wandb", prints, *asked, *named)
     (run,) = runs(result["path"])
     assert (run.group, run.job_type) == ("mine", "try")
     assert set(run.tags) == {"quick", "digits", "ablation", "first"}
     assert {"code", "model"} <= set(run.artifacts)
     assert any(key.startswith("gradients/") for row in run.history for key in row)
     assert any(key.startswith("parameters/") for row in run.history for key in row)
-    assert "output_raw" in run.kinds or "output" in run.kinds
+    assert "output_raw" in run.kinds
     (chart,) = (result["path"] / "wandb").rglob("confusion_table*.table.json")
     written = json.loads(chart.read_text())
     assert written["columns"] == ["Actual", "Predicted", "nPredictions"]
@@ -72,7 +82,8 @@ def test_what_is_asked_for_is_in_the_run(train: Train, tmp_path: Path, monkeypat
 
 
 def test_one_option_leaves_out_what_wandb_gathers_by_itself(train: Train) -> None:
-    result = train("logger=wandb", "logger.system=false", "trainer.max_epochs=1")
+    prints = "callbacks.use={mine: {target: 'tests.callbacks.test_wandb:Printer'}}"
+    result = train("logger=wandb", prints, "logger.system=false", "trainer.max_epochs=1")
     (run,) = runs(result["path"])
     assert not {"output_raw", "output", "stats"} & run.kinds
 

@@ -44,7 +44,7 @@ def test_without_words_it_counts_and_removes_nothing(
 ) -> None:
     assert clean([], tmp_path / "multirun", True) == 0
     said = capsys.readouterr().out
-    for state in ("done", "failed", "diverged", "interrupted", "running"):
+    for state in ("done", "failed", "diverged", "waiting", "running"):
         assert f"{state:11}     1" in said
     assert all(path.exists() for path in cells.values())
 
@@ -52,7 +52,7 @@ def test_without_words_it_counts_and_removes_nothing(
 def test_states_are_removed_and_nothing_else(
     cells: dict[str, Path], lock: Lock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clean(["failed", "interrupted"], tmp_path / "multirun", True) == 0
+    assert clean(["failed", "waiting"], tmp_path / "multirun", True) == 0
     said = capsys.readouterr().out
     assert cells["failed"].name in said
     assert "removed 2 of 2 cells" in said

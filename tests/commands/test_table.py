@@ -66,7 +66,8 @@ def test_check_fails_for_a_refuted_claim_and_for_a_number_outside(
 ) -> None:
     good = {"triplet": [64.5, 64.6, 64.7], "ca": [63.0, 63.1, 63.2]}
     compared(here, "modules", ["seed=0,1,2"], good)
-    assert run(["table", "modules", "--check", "seed=0,1,2", "att=none"]) == 0
+    assert run(["table", "modules", "--check", "seed=0,1,2", "att=triplet,ca"]) == 0
+    assert run(["table", "modules", "--check", "seed=0,1,2", "att=none"]) == 1, "nothing of that row has run"
     compared(here, "modules", SEEDS, {"triplet": [60.0, 60.1, 60.3], "ca": [70.0, 70.2, 70.1]})
     assert run(["table", "modules", "--check", *SEEDS]) == 1
     assert "claim 'Triplet is better than CA', top1: refuted" in capsys.readouterr().err
@@ -153,3 +154,43 @@ def test_a_greedy_chain_runs_the_table_it_needs_first(tmp_path: Path) -> None:
     assert result["config"]["att"]["activation"] == best.value
     assert result["config"]["origin"]["chosen"] == f"activation={best.value} from table activation"
     assert len(list((tmp_path / "multirun" / "attention").iterdir())) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["modules", "--resolve"], "--resolve: adds cells, so that it needs --run"),
+        (["modules", "--run", "--budget", "3"], "--budget=3: a number of cells"),
+        (["modules", "--run", "--resolve", "--budget", "0"], "--budget=0: a number of cells"),
+        (["modules", "--run", "--resolve", "recipe=quick", "seed=0,1"], "the first look needs 3 seeds at least, not 2"),
+    ],
+)
+def test_resolving_needs_a_run_and_seeds(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str], complaint: str
+) -> None:
+    assert run(["table", *words]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+def test_seeds_are_added_to_open_rows_within_the_budget(tmp_path: Path) -> None:
+    """Two rows that three seeds cannot tell apart: seeds are added as far as the budget goes, and it is said why."""
+    words = ["recipe=quick", "att=triplet,ca", "seed=0,1,2", *TINY, "trainer.max_epochs=1", "sweep.jobs=2"]
+    words.remove("trainer.max_epochs=2")
+    first = exp("table", "modules", "--run", "--resolve", "--budget", "4", *words, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "6 cells run" in first.stdout
+    assert "the next look needs 6 cells and the budget has 4" in first.stdout
+    more = exp("table", "modules", "--run", "--resolve", "--budget", "6", "--format", "json", *words, cwd=tmp_path)
+    assert more.returncode == 0, more.stderr
+    read = json.loads(more.stdout)
+    assert [one["n"] for one in read["rows"]] == [6, 6, 6, 6]
+    assert "6 cells added of a budget of 6" in read["looks"][0]
+    shown = exp("table", "modules", *words, cwd=tmp_path)
+    assert "looks fixed beforehand at 3, 6, 12, 24 seeds" in shown.stdout
+
+
+def test_a_table_of_which_nothing_has_run_is_not_checked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["table", "kernel", "--check", "seed=0"]) == 1
+    assert "table kernel: nothing of it has run, so that nothing could be checked" in capsys.readouterr().err

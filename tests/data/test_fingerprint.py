@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from exp.commands.front import run_verb
 from exp.data import fingerprint
 from exp.data.fingerprint import TREE_LENGTH, of_tree, reading_anew
 from exp.data.source import DataError
@@ -120,3 +123,21 @@ def test_a_damaged_note_is_made_again(root: Path, cache: Path) -> None:
     for note in (cache / "known").iterdir():
         note.write_text('"x"')
     assert of_tree(root, NAMES) == before
+
+
+def test_verify_sees_what_sizes_and_times_hide(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            for number in range(10):
+                path = tmp_path / "set" / part / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), np.full((4, 4, 3), 10 * number, np.uint8))
+                os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    words = ["imagefolder", f"root={tmp_path / 'set'}", "size=8"]
+    assert run_verb("data", [*words, "--verify"]) == 0
+    assert "contents     as noted" in capsys.readouterr().out
+    for note in (cache / "known").iterdir():  # as if a disk had changed a byte and nothing else
+        note.write_text('{"fingerprint": "0123456789abcdef0123456789abcdef"}')
+    assert run_verb("data", [*words, "--verify"]) == 1
+    assert "contents     changed, though sizes and times are the same" in capsys.readouterr().out
+    assert run_verb("data", [*words, "--verify"]) == 0

@@ -50,6 +50,12 @@ def test_quotients_are_not_rounded_to_float32() -> None:
     assert scores.compute()["top1"] == 100 * 6 / 7
 
 
+def test_losses_are_summed_in_float64_on_whatever_device_the_metric_is_moved_to() -> None:
+    scores = TopK(3).to("cpu")
+    scores.update(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([1.0, 1e-12, 0.0], dtype=torch.float64))
+    assert scores.compute()["loss"] == (1.0 + 1e-12) / 3
+
+
 def test_a_metric_is_reset_pickled_and_moved() -> None:
     scores = TopK(3)
     scores.update(torch.eye(3), torch.tensor([0, 1, 1]), torch.ones(3))

@@ -125,7 +125,7 @@ def test_rows_are_named_by_what_varies(here: str) -> None:
 
 def test_numbers_for_people() -> None:
     assert mean_sd([97.223]) == "97.22"
-    assert mean_sd([1.0, 3.0, None]) == "2.000 ± 1.41 (2)"
+    assert mean_sd([1.0, 3.0, None]) == "2.000 ± 1.414 (2)"
     assert mean_sd([None]) == "-"
     assert (count(11_220_132), count(300), count(None)) == ("11.22 M", "300", "-")
     assert (duration(3), duration(64), duration(200), duration(7500)) == ("3.0 s", "64 s", "3 min 20 s", "2 h 5 min")

@@ -5,10 +5,11 @@ from rich.console import Console
 
 from exp.options.compose import composed
 from exp.sweep.front import next_step
+from exp.sweep.lines import print_lines
 from exp.sweep.plan import Plan, plan
 from exp.sweep.progress import Progress, fraction
 from exp.sweep.screen import Screen
-from exp.sweep.summary import summary
+from exp.sweep.summary import print_summary, with_short_seeds
 
 
 def planned(tmp_path: Path) -> Plan:
@@ -63,20 +64,48 @@ def test_a_missing_cell_is_shown_not_dropped(tmp_path: Path) -> None:
     sweep.cells[0].cell.path.mkdir(parents=True)
     sweep.cells[0].cell.write_result({"test": {"top1": 97.0}, "params": 1000, "macs": 2000, "train_seconds": 3.0})
     out = io.StringIO()
-    Console(file=out, width=120).print(summary(sweep.cells, [(("att=x",), "why")]))
+    print_summary(sweep.cells, [(("att=x",), "why")], Console(file=out, width=120))
     assert [line.split() for line in out.getvalue().splitlines()] == [
         ["att", "top1", "params", "MACs", "time"],
         ["none", "97.00", "1.00", "k", "2.00", "k", "3.0", "s"],
         ["triplet", "waiting"],
-        ["att=x", "left", "out:", "why"],
+        ["att=x:", "left", "out:", "why"],
     ]
 
 
 def test_next_step_offers_seeds_first(tmp_path: Path) -> None:
     sweep = planned(tmp_path)
     assert "seed=0,1,2 runs only the cells that are missing" in next_step(
-        sweep, False, "python -m exp --multirun att=x"
+        sweep, False, "python -m exp --multirun att=x", Screen()
     )
-    said = next_step(sweep, False, "python -m exp --multirun att=x seed=0 lr=1")
+    said = next_step(sweep, False, "python -m exp --multirun att=x seed=0 lr=1", Screen())
     assert "python -m exp --multirun att=x lr=1 seed=0,1,2 runs" in said
-    assert "tries failed cells again" in next_step(sweep, True, "python -m exp")
+    assert "tries failed cells again" in next_step(sweep, True, "python -m exp", Screen())
+
+
+def test_many_seeds_stay_on_a_line(tmp_path: Path) -> None:
+    many = ",".join(map(str, range(2000)))
+    assert with_short_seeds(f"exp table mine --run seed={many} lr=1") == "exp table mine --run seed=range(0,2000) lr=1"
+    assert with_short_seeds("exp att=ca seed=0,1,2 noise_seed=3,4") == "exp att=ca seed=0,1,2 noise_seed=3,4"
+    step = next_step(planned(tmp_path), True, f"exp --multirun att=ca seed={many}", Screen())
+    assert len(step) < 200
+
+
+def test_nothing_is_cut_on_a_narrow_terminal() -> None:
+    headings = ["att", "kernel size", "top1", "loss", "params"]
+    rows = [["triplet", "7", "97.40 ± 0.21 (3)", "0.033 ± 0.010 (3)", "703.58 k"], ["none", "3", "waiting", "", ""]]
+    for width in (80, 50, 30, 12):
+        out = io.StringIO()
+        print_lines(headings, rows, Console(file=out, width=width), names=2)
+        text = out.getvalue()
+        for word in ("triplet", "97.40 ± 0.21 (3)", "waiting", "none"):
+            assert word in text
+        assert " ".join(text.split()).count("0.033 ± 0.010 (3)") == 1
+        assert max(len(line) for line in text.splitlines()) <= max(width, 20)
+    assert "loss 0.033 ± 0.010 (3), params 703.58 k" in printed(headings, rows, 50)
+
+
+def printed(headings: list[str], rows: list[list[str]], width: int) -> str:
+    out = io.StringIO()
+    print_lines(headings, rows, Console(file=out, width=width), names=2)
+    return out.getvalue()

@@ -80,3 +80,37 @@ def fill(
 def compared(root: Path, table: str, overrides: list[str], values: Mapping[str, list[float]]) -> Comparison:
     """The same, compared."""
     return compare(fill(root, table, overrides, values))
+
+
+def fabricate(one: Planned, values: Mapping[str, float | None]) -> None:
+    """Leaves a cell done that reports these metrics, named as tables name them; None is a value never reached."""
+    result: dict[str, Any] = {"test": {}, "best": {"epoch": 1, "value": 50.0, "metrics": {}}, "params": 1000}
+    lines: dict[tuple[str, int], dict[str, Any]] = {("train", 0): {"loss": 1.0}, ("train", 1): {"loss": 0.9}}
+    for metric, value in values.items():
+        where, _, name = metric.partition("/")
+        if where == "test":
+            result["test"][name] = value
+        elif where == "best":
+            result["best"]["metrics"][name] = value
+        elif where == "result":
+            *outer, last = name.split("/")
+            part = result
+            for key in outer:
+                part = part.setdefault(key, {})
+            part[last] = value
+        elif where in ("train", "last"):
+            lines.setdefault(("train" if where == "train" else "val", 1), {})[name] = value
+        else:
+            lines.setdefault(("val", int(where.removeprefix("epoch")) - 1), {})[name] = value
+    finish(
+        one, test=result.pop("test") or {"top1": 50.0}, best=50.0, **{k: v for k, v in result.items() if k != "best"}
+    )
+    path = one.cell.path / "result.json"
+    kept = json.loads(path.read_text())
+    kept["best"] = result["best"]
+    write_json(path, kept)
+    text = [
+        {"split": split, "epoch": epoch, "step": epoch + 1, "time": 1.0, **known}
+        for (split, epoch), known in lines.items()
+    ]
+    (one.cell.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in text))

@@ -1,15 +1,19 @@
 """A table of the user's own, with a block of the user's own: nothing of exp is edited."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from exp.options.catalog import ConfigError
+from exp.__main__ import run
+from exp.options.errors import ConfigError
+from exp.tables.choices import keep
 from exp.tables.plan import Planner
-from exp.tables.reading import load, names
+from exp.tables.reading import canonical, load, names, own_names
+from tests.tables.cells import finish
 
 TABLE = """
-title: mine
+title: My block against none
 base: {task: attention, recipe: quick}
 rows:
   none: {att: none}
@@ -21,17 +25,81 @@ columns:
 """
 
 
-def test_a_table_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own_table.yaml").write_text(TABLE)
+    (tmp_path / "mine.yaml").write_text(TABLE)
     (tmp_path / "own.py").write_text("class Block: pass\n")
     load.cache_clear()
-    table = load("own_table")
-    assert table.title == "mine"
-    assert "own_table" not in names()
-    plan = Planner(tmp_path / "multirun").plan("own_table", [])
-    cells = [cell for row in plan.rows for cell in row.cells]
-    assert len(cells) == 2
+    return tmp_path
+
+
+def test_a_table_in_the_working_directory(here: Path) -> None:
+    assert load("mine").title == "My block against none"
+    assert own_names() == ["mine"]
+    assert "mine" not in names()
+    plan = Planner(here / "multirun").plan("mine", [])
+    assert [len(row.cells) for row in plan.rows] == [1, 1]
     assert not plan.problem
     with pytest.raises(ConfigError, match="no such table"):
         load("other_table")
+
+
+def test_what_a_user_may_write(here: Path) -> None:
+    (here / "studies").mkdir()
+    (here / "studies" / "deep.yaml").write_text(TABLE)
+    words = [
+        "mine",
+        "mine.yaml",
+        "./mine.yaml",
+        str(here / "mine.yaml"),
+        "studies/deep",
+        "studies/deep.yaml",
+        "modules",
+    ]
+    assert [canonical(word) for word in words] == ["mine"] * 4 + ["studies/deep"] * 2 + ["modules"]
+    assert load("studies/deep").own
+    assert load("studies/deep").slug == "studies-deep"
+    with pytest.raises(ConfigError, match=r"mne.yaml: no such file of a table; did you mean 'mine'\?"):
+        canonical("mne.yaml")
+    with pytest.raises(ConfigError, match=r"no such table.*did you mean 'mine'"):
+        canonical("mien")
+
+
+def test_a_name_that_two_tables_have_is_never_guessed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "gate.yaml").write_text(TABLE)
+    assert run(["table", "gate"]) == 2
+    assert "gate: two tables have this name, gate.yaml here and one that ships" in capsys.readouterr().err
+    assert canonical("./gate.yaml") == canonical("./gate") == "./gate"
+    assert run(["table", "./gate.yaml"]) == 0
+    assert "My block against none" in capsys.readouterr().out
+    assert load("gate").title.startswith("Gate of triplet attention"), "what other tables take choices from"
+
+
+def test_own_tables_are_listed_first_and_a_wrong_one_with_its_mistake(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "bad.yaml").write_text(TABLE.replace("seeds: [0]", "seeds: 3"))
+    (here / "other.yaml").write_text("a: 1\n")
+    assert run(["table"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"bad +wrong +bad.yaml:8: seeds: expected a list", lines[1])
+    assert re.match(r"mine +0/2 +My block against none", lines[2])
+    assert not any(line.startswith("other") for line in lines)
+
+
+def test_the_report_has_own_tables(here: Path) -> None:
+    root = here / "multirun"
+    plan = Planner(root).plan("mine")
+    for one, value in zip(plan.cells, (90.0, 91.0), strict=True):
+        finish(one, test={"top1": value, "top5": 99.0, "loss": 0.1})
+    keep(root, "mine", plan.given, plan.chosen)
+    assert run(["report", "mine"]) == 0
+    text = (root / "report.html").read_text()
+    assert '<section id="mine"' in text
+    assert "My block against none" in text
+    assert "91.00" in text
+    assert "reproduced" not in text[text.index('<section id="mine"') :], "nothing of it was published"
+    (root / "report.html").unlink()
+    assert run(["report"]) == 0
+    assert '<section id="mine"' in (root / "report.html").read_text()

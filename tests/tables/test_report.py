@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from exp.cells.files import write_json
 from exp.tables.compare import compare
-from exp.tables.figures import Figure, Point, Series, extent, figures, short, ticks
+from exp.tables.drawing import inline
+from exp.tables.figures import Figure, Point, Series, figures
 from exp.tables.plan import Planner
+from exp.tables.reading import load
 from exp.tables.report import page, write
-from exp.tables.svg import draw
-from tests.tables.cells import compared, fail
+from tests.tables.cells import compared, fail, fill
 from tests.tables.test_compare import SEEDS, VALUES
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -35,10 +37,10 @@ def test_one_file_with_tables_figures_failures_pictures_and_links(report: Path) 
     text = report.read_text()
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", text)
     assert "@import" not in text
-    assert "url(" not in text
+    assert not re.search(r"url\((?!#)", text), "only to clip paths of the page itself"
     for word in (
         "97.90 ± 0.16 (5)",
-        'class="text narrow better"',
+        'class="text better"',
         "64.6",
         "Failed cells",
         "Claims",
@@ -56,8 +58,10 @@ def test_one_file_with_tables_figures_failures_pictures_and_links(report: Path) 
 
 def test_what_has_not_run_is_there_and_folded(report: Path) -> None:
     text = report.read_text()
-    gait = text[text.index('<section id="gait">') :]
-    assert "<details><summary>nothing of it has run" in gait
+    folded = text.index('<details class="untouched"><summary>1 table of which nothing has run: gait</summary>')
+    assert text.index('<section id="modules-recipe') < folded
+    gait = text[text.index('<section id="gait"') :]
+    assert folded < text.index('<section id="gait"')
     for number in ("97.35", "78.36", "failed"):
         assert number in gait
 
@@ -86,33 +90,47 @@ def test_page_of_one_table_has_no_overview(tmp_path: Path) -> None:
 
 def test_a_figure_of_one_epoch_and_one_row_is_drawn() -> None:
     one = Series("a<b", 0, (Point(1, 5.0),))
-    for kind in ("lines", "points"):
-        drawn = draw(Figure("f", "t", kind, "x", "y", (one,)))
-        assert "a&lt;b" in drawn
+    for kind in ("lines", "points", "steps"):
+        drawn = inline(Figure("f", "t", kind, "x", "y", (one,)))
+        assert drawn.startswith('<svg class="figure"')
+        assert "var(--c0)" in drawn
+        assert "var(--fg)" in drawn
+        assert not re.search("#[0-9a-f]{6}", drawn), "a colour that dark pages cannot change"
         assert "nan" not in drawn
-    forest = draw(Figure("f", "t", "forest", "x", "", (Series("a", 0, (Point(0.5, 0, 0.1, 0.9),)),)))
-    assert 'class="zero"' in forest
+    assert "a&lt;b" in inline(Figure("f", "t", "points", "x", "y", (one,)))
+    forest = inline(Figure("f", "t", "forest", "x", "", (Series("a", 0, (Point(0.5, 0, 0.1, 0.9),)),)))
+    assert "stroke-dasharray" in forest
 
 
-def test_axes() -> None:
-    assert ticks(0, 10) == [0, 2, 4, 6, 8, 10]
-    assert ticks(0.91, 0.99) == [0.92, 0.94, 0.96, 0.98]
-    assert ticks(3, 3)
-    assert extent([1.0, 3.0], 0.5) == (0.0, 4.0)
-    assert [short(value) for value in (0.5, 1500, 25_000, 23_700_000, 4.1e9)] == ["0.5", "1500", "25k", "23.7M", "4.1G"]
+def test_curves_of_every_metric_and_of_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "title: t\nbase: {task: attention, recipe: quick}\nrows: {a: {att: none}}\nseeds: [0]\n"
+        "columns: {last: {metric: last/top1}, loss: {metric: train/loss}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    load.cache_clear()
+    plan = fill(tmp_path, "mine", [], {"a": [90.0]})
+    write_json(plan.cells[0].cell.path / "result.json", (plan.cells[0].result or {}) | {"gates": {"histograms": GATES}})
+    drawn = {one.name: one for one in figures(compare(Planner(tmp_path).plan("mine")))}
+    assert {"top1-epoch", "train-loss-epoch", "gates"} <= set(drawn)
+    assert [point.y for point in drawn["gates"].series[0].points] == [25.0, 75.0]
+
+
+GATES = {"layer1": [1, 2], "layer2": [0, 1]}
 
 
 PROBE = """<script>
-const heads = [...document.querySelectorAll("#modules-recipe-quick-seed-0-1-2-3-4 th")];
+const heads = [...document.querySelectorAll("#modules-recipe-quick-seed-0-1-2-3-4 thead th")];
 const head = heads.find((one) => one.textContent === "reproduced");
 const names = () => [...head.closest("table").tBodies[0].rows].map((row) => row.cells[0].textContent).join(" ");
-head.click(); const up = names(); head.click(); const down = names();
+head.click(); const up = names();
+head.dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true, cancelable: true })); const down = names();
 const before = getComputedStyle(document.body).backgroundColor;
 document.getElementById("theme").click();
 const after = getComputedStyle(document.body).backgroundColor;
 const fits = document.documentElement.scrollWidth <= innerWidth;
 document.title = JSON.stringify({ up, down, themes: before !== after, fits,
-  drawn: document.querySelector("svg polyline").getBBox().width > 50 });
+  drawn: document.querySelector("svg.figure path").getBBox().width > 50 });
 </script></body>"""
 
 
@@ -160,3 +178,17 @@ def test_the_browser_test_would_see_a_request(report: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert "CONSOLE" in done.stderr
     assert "Content Security Policy" in done.stderr
+
+
+@pytest.mark.skipif(BROWSER is None or shutil.which("pdftotext") is None, reason="no Chromium or no poppler here")
+def test_printed_it_is_light_with_pictures_and_without_what_has_not_run(report: Path, tmp_path: Path) -> None:
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/browser"]
+    command += [f"--print-to-pdf={tmp_path}/page.pdf", f"{report.as_uri()}?theme=dark"]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    text = subprocess.run(
+        ["pdftotext", str(tmp_path / "page.pdf"), "-"], capture_output=True, text=True, check=True
+    ).stdout
+    pages = text.removesuffix("\f").split("\f")
+    assert all(page.strip() for page in pages)
+    assert "none, seed 0" in text, "the caption of a picture that is folded on the screen"
+    assert "97.35" not in text

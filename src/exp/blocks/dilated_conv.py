@@ -8,6 +8,7 @@ state dict is that of ``nn.Conv2d``.
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.layers.backend import eager_on_cpu
@@ -39,11 +40,11 @@ class DilatedDepthwise2d(nn.Conv2d):
         if self.kernel_size[0] % 2 == 0 or not eager_on_cpu(input):
             return super().forward(input)
         d = self.dilation[0]
-        n, c, height, width = input.shape
+        c, height, width = input.shape[1:]
         rows, columns = -(-height // d), -(-width // d)
         padded = F.pad(input, (0, columns * d - width, 0, rows * d - height))
-        # n c (r i) (s j) -> (i j n) c r s: one image for each pair of residues.
-        grids = padded.view(n, c, rows, d, columns, d).permute(3, 5, 0, 1, 2, 4).reshape(-1, c, rows, columns)
+        # One image for each pair of residues.
+        grids = rearrange(padded, "n c (r i) (s j) -> (i j n) c r s", i=d, j=d)
         weight = self._reachable(rows, columns)
         out = F.conv2d(
             grids.contiguous(memory_format=torch.channels_last),
@@ -52,7 +53,7 @@ class DilatedDepthwise2d(nn.Conv2d):
             padding=(weight.shape[2] // 2, weight.shape[3] // 2),
             groups=c,
         )
-        whole = out.view(d, d, n, c, rows, columns).permute(2, 3, 4, 0, 5, 1).reshape(n, c, rows * d, columns * d)
+        whole = rearrange(out, "(i j n) c r s -> n c (r i) (s j)", i=d, j=d)
         return whole[:, :, :height, :width]
 
     def _reachable(self, rows: int, columns: int) -> Tensor:

@@ -7,6 +7,7 @@ The result is exact up to rounding, parameter gradients included; the state dict
 """
 
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.layers.backend import eager_on_cpu
@@ -25,11 +26,11 @@ def banded_weight(kernel: Tensor, length: int) -> Tensor:
     Returns:
         A weight (length, P * length, k) with entry [o, p * length + i, t] = kernel[p, t, i - o + f // 2], 0 outside.
     """
-    planes, taps, folded = kernel.shape
+    folded = kernel.shape[2]
     side = length - 1 - folded // 2
     padded = F.pad(kernel, (side, side))  # a negative side cuts off what never reaches the axis
     windows = padded.unfold(2, length, 1)  # (P, k, s, i) = padded[p, t, s + i]; output o reads window length - 1 - o
-    return windows.flip(2).permute(2, 0, 3, 1).reshape(length, planes * length, taps)
+    return rearrange(windows.flip(2), "p k s i -> s (p i) k")
 
 
 class PlaneConv2d(nn.Conv2d):

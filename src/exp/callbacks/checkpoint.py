@@ -21,7 +21,7 @@ from exp.callbacks.generations import put_last
 from exp.cells.cell import LAST
 from exp.cells.files import replace_whole, sync
 from exp.options.errors import ConfigError
-from exp.tasks.base import trained
+from exp.tasks.base import CHECK_EVERY, trained
 
 
 class Interrupted(Exception):
@@ -128,6 +128,8 @@ class Keeper(pl.Callback):
         # A run gone on with from before a validation would leave it out, so nothing is saved there.
         if self._limit(trainer, pl_module) or last or _validates(trainer, batch_idx):
             return
+        if trainer.world_size > 1 and pl_module.device.type == "cuda" and trainer.global_step % CHECK_EVERY:
+            return  # ranks agree by a wait for the device
         stop, due = self._agree(trainer, pl_module)
         if (stop or due) and trained(pl_module).resumable:
             self._save(trainer, epoch=trainer.current_epoch, start=batch_idx + 1)

@@ -20,6 +20,9 @@ from exp.options.errors import ConfigError
 from exp.options.fields import distinctive
 from exp.options.resolve import Resolved
 
+FORMAT = 2
+"""Format of ``result.json``. Without a number it is 1, of version 0.1.0: large data sets known by names and sizes."""
+
 LAST, FORMER = "last.ckpt", "former.ckpt"
 """The checkpoint that a run goes on from, and the one before it, which is kept while the cell is unfinished."""
 
@@ -139,8 +142,18 @@ class Cell:
         return self.result() or read_json(self.path / "config.json")
 
     def result(self) -> dict[str, Any] | None:
-        """Returns the result, None unless the cell is done."""
-        return read_json(self.path / "result.json")
+        """Returns the result, None unless the cell is done.
+
+        Raises:
+            ConfigError: A newer version has written it.
+        """
+        result = read_json(self.path / "result.json")
+        written = 1 if result is None else result.get("format", 1)
+        if not isinstance(written, int) or written > FORMAT:
+            raise ConfigError(
+                f"{self.path / 'result.json'}: has format {written}, this version reads up to {FORMAT}; update exp"
+            )
+        return result
 
     def fingerprint(self) -> str | None:
         """Returns the fingerprint of the data that the cell ran or runs on, None where it has none yet."""
@@ -155,7 +168,7 @@ class Cell:
         The state is ``waiting``, ``running``, ``done``, ``failed`` or ``diverged``.
         """
         status = read_json(self.path / "status.json") or {}
-        if (self.path / "result.json").exists():
+        if self.result() is not None:
             return status | {"state": "done"}
         holder = holder_of(self.lock_path)
         if holder is not None and alive(self.lock_path, holder):
@@ -221,7 +234,7 @@ class Cell:
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Marks the cell done."""
-        write_json(self.path / "result.json", result)
+        write_json(self.path / "result.json", {"format": FORMAT, **result})
 
     def disk_bytes(self) -> int:
         """Returns the size of everything in the directory."""

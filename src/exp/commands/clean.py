@@ -2,7 +2,7 @@
 
     exp clean                          counts and sizes, nothing else
     exp clean failed diverged          cells that failed or diverged
-    exp clean interrupted              cells that were started and neither ended nor run now
+    exp clean waiting                  cells that were begun, interrupted, and do not run now
     exp clean stale                    done cells whose code, data or defaults have changed since
     exp clean 1a2b3c4d5e               a cell by the hash at the end of its name, its name or its directory
 
@@ -23,7 +23,7 @@ from exp.commands.front import add_format, show
 from exp.options.compose import resolved
 from exp.options.errors import ConfigError, DataError, nearest
 
-STATES = ("failed", "diverged", "interrupted", "stale")
+STATES = ("failed", "diverged", "waiting", "stale")
 """What can be removed by its state."""
 
 
@@ -109,7 +109,7 @@ def find(folder: Path) -> list[SizedCell]:
         if path.is_dir():
             cell = Cell(path)
             state = cell.status()["state"]
-            cells.append(SizedCell(cell, "interrupted" if state == "waiting" else state, cell.disk_bytes()))
+            cells.append(SizedCell(cell, state, cell.disk_bytes()))
     return cells
 
 

@@ -13,6 +13,7 @@ from exp.commands.table import shown_plan
 from exp.tables import words
 from exp.tables.given import root_of
 from exp.tables.plan import TablePlan
+from exp.tables.reading import canonical
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: There is no such table, or an override is wrong.
     """
     overrides, compose = composition(options, options.overrides)
-    plan, _ = shown_plan(options.name, overrides, root_of(overrides), compose)
+    plan, _ = shown_plan(canonical(options.name), overrides, root_of(overrides), compose)
     print("\n".join(dashboard(plan, _option(overrides, "project", "exp"), _option(overrides, "entity", ""))))
     return 0
 
@@ -51,7 +52,7 @@ def dashboard(plan: TablePlan, project: str, entity: str) -> list[str]:
     lines = []
     why = _no_server()
     if why:
-        path = plan.root / f"dashboard-{plan.table.name}.json"
+        path = plan.root / f"dashboard-{plan.table.slug}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(spec, indent=2) + "\n")
         lines.append(f"{why}; the workspace's specification is in {shown(path)}")

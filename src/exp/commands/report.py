@@ -6,10 +6,10 @@ Named tables are in it whether they have run or not.
 import argparse
 
 from exp.commands.front import add_composition, composition
-from exp.commands.table import write_report
+from exp.commands.table import known_tables, write_report
 from exp.tables import choices
 from exp.tables.given import changing, root_of
-from exp.tables.reading import load, names
+from exp.tables.reading import canonical, load
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +24,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: There is no such table, or an override is wrong.
     """
-    tables = [word for word in options.words if "=" not in word] or names()
     overrides, compose = composition(options, [word for word in options.words if "=" in word])
     root, asked = root_of(overrides), changing(overrides)
+    tables = [canonical(word) for word in options.words if "=" not in word] or known_tables(root)
     for name in tables:
         load(name)
     wanted = {name: [asked] if asked else [[], *choices.variants(root, name)] for name in tables}

@@ -2,6 +2,11 @@
 
 Without a name: the tables there are and how complete each is. With one: the table; --run runs the missing cells.
 Overrides hold for every cell; one of an option that the rows vary keeps those rows.
+
+    exp table new paper.tex --table 2             a paper's table becomes one that runs (.tex, .md, .html, .csv, .txt)
+    exp table new runs.csv                        so do other tools' runs with a column of seeds
+    exp table new --from-sweep 'att=none,ca seed=0,1,2'     and cells that were run without a table
+    exp table new --from-sweep multirun/attention
 """
 
 import argparse
@@ -15,15 +20,16 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from exp.commands.front import add_composition, add_format, composition
+from exp.commands.table_new import new_table
 from exp.commands.train import train
 from exp.options.compose import Composition
 from exp.options.errors import ConfigError
 from exp.sweep.front import new_console
-from exp.tables import choices, looks
+from exp.tables import choices, looks, words
 from exp.tables.compare import Comparison, compare, open_rows
 from exp.tables.given import changing, root_of
 from exp.tables.plan import Planner, TablePlan
-from exp.tables.reading import load, names
+from exp.tables.reading import canonical, names, own_names
 from exp.tables.statistics import MIN_SEEDS
 
 
@@ -41,6 +47,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit 1 where a number is outside tolerance, a claim is refuted, or nothing has run",
     )
+    parser.add_argument(
+        "--document", action="store_true", help="with --format tex: a document, not a fragment to input"
+    )
+    parser.add_argument("--table", type=int, metavar="N", help="new: which table of the file, from 1")
+    parser.add_argument("--from-sweep", metavar="CELLS", help="new: overrides of a sweep, or a folder of cells")
+    parser.add_argument("--force", action="store_true", help="new: replace a file that is there")
     add_composition(parser)
     add_format(parser, "terminal", "md", "tex", "html", "csv", "json")
 
@@ -58,13 +70,17 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--budget={options.budget}: a number of cells from 1 up that --run --resolve may add")
     tables = [word for word in options.words if "=" not in word]
     overrides, compose = composition(options, [word for word in options.words if "=" in word])
+    if options.words[:1] == ["new"]:
+        return new_table(options, options.words[1:], compose)
+    if options.table or options.from_sweep or options.force:
+        raise ConfigError("--table, --from-sweep and --force are of exp table new")
     if not tables:
         if options.run or options.check:
-            raise ConfigError(f"say which table: {', '.join(names())}")
+            raise ConfigError(f"say which table: {', '.join([*own_names(), *names()])}")
         return _list(overrides, compose)
     if len(tables) > 1:
         raise ConfigError(f"{' '.join(tables)}: one table at a time")
-    return _one(tables[0], overrides, options, compose)
+    return _one(canonical(tables[0]), overrides, options, compose)
 
 
 def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
@@ -77,14 +93,17 @@ def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: 
     plan, hints = shown_plan(name, overrides, root, compose)
     comparison = compare(plan)
     if options.out:
-        options.out.write_text(_text(comparison, options.format), encoding="utf-8")
+        options.out.write_text(
+            _text(comparison, options.format, options.out, document=options.document), encoding="utf-8"
+        )
         print(f"{options.out} written", file=sys.stderr)
     elif options.format != "terminal":
-        sys.stdout.write(_text(comparison, options.format))
+        sys.stdout.write(_text(comparison, options.format, document=options.document))
     elif not options.run:
         _show(comparison)
     if options.format == "terminal" and not options.out:
-        print("\n".join(hints))
+        single = options.run and len(plan.seeds) == 1
+        print("\n".join([*(words.schedule(comparison) if options.resolve else []), *([] if single else hints)]))
     if options.run and root.is_dir():
         write_report(root, {name: [plan.given.variant()]}, compose)
     if options.check:
@@ -122,7 +141,6 @@ def _hints(plan: TablePlan) -> list[str]:
 
 def _run(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
     """Runs the sweep that ``exp --multirun table=NAME`` is; its output leaves room for a format on standard output."""
-    load(name)
     where = [f"--config-name={compose.name}"] if compose.name != "config" else []
     if compose.folders:
         where.append(f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in compose.folders)}]")
@@ -156,7 +174,7 @@ def _resolve(name: str, overrides: list[str], options: argparse.Namespace, compo
     return code
 
 
-def _text(comparison: Comparison, form: str) -> str:
+def _text(comparison: Comparison, form: str, out: Path | None = None, *, document: bool = False) -> str:
     if form == "terminal":
         console = new_console()
         with console.capture() as captured:
@@ -165,10 +183,12 @@ def _text(comparison: Comparison, form: str) -> str:
     if form == "html":
         from exp.tables.report import page
 
-        return page([comparison], comparison.plan.root)
+        return page([comparison], (out or Path("page.html")).absolute().parent)
     from exp.tables.render import as_csv, as_json, latex, markdown
 
-    return {"md": markdown, "tex": latex, "csv": as_csv, "json": as_json}[form](comparison) + ("\n" * (form == "json"))
+    if form == "tex":
+        return latex(comparison, document=document)
+    return {"md": markdown, "csv": as_csv, "json": as_json}[form](comparison) + ("\n" * (form == "json"))
 
 
 def _show(comparison: Comparison, console: Console | None = None) -> None:
@@ -183,8 +203,14 @@ def _list(overrides: list[str], compose: Composition) -> int:
     grid = Grid(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for heading in ("table", "done", "", "title"):
         grid.add_column(heading, no_wrap=heading != "title")
-    for name in names():
-        plan = planner.plan(name, overrides)
+    for name in known_tables(root):
+        try:
+            plan = planner.plan(name, overrides)
+        except ConfigError as error:
+            if name in names():
+                raise
+            grid.add_row(name, "", "[red]wrong[/red]", escape(str(error)))
+            continue
         state = "" if not plan.problem else "waits" if plan.waits else "not in this installation"
         grid.add_row(name, _done(plan), state, escape(plan.table.title))
         for variant in choices.variants(root, name):
@@ -214,13 +240,28 @@ def write_report(root: Path, wanted: dict[str, list[list[str]]], compose: Compos
     from exp.tables.report import write
 
     planner = Planner(root, compose=compose)
-    for name in names():
-        wanted.setdefault(name, choices.variants(root, name))
     comparisons = []
-    for name in names():
-        known = []
-        for variant in wanted[name]:
-            if variant not in known:
-                known.append(variant)
-                comparisons.append(compare(planner.plan(name, [f"cells.dir={root}", *variant])))
+    for name in dict.fromkeys([*wanted, *known_tables(root)]):
+        variants = wanted.get(name) or choices.variants(root, name)
+        try:
+            plans = [planner.plan(name, [f"cells.dir={root}", *one]) for one in _different(variants)]
+        except ConfigError as error:
+            if name in wanted:
+                raise
+            print(f"not in the report: {error}", file=sys.stderr)
+            continue
+        comparisons += map(compare, plans)
     return write(comparisons, root)
+
+
+def known_tables(root: Path) -> list[str]:
+    """Returns the names of the user's own tables, of those that ship, and of those elsewhere that were run."""
+    listed = [*own_names(), *names()]
+    return [
+        *listed,
+        *(name for name in choices.remembered(root) if name not in listed and Path(f"{name}.yaml").is_file()),
+    ]
+
+
+def _different(variants: list[list[str]]) -> list[list[str]]:
+    return [one for place, one in enumerate(variants) if one not in variants[:place]]

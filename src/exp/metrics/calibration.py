@@ -1,14 +1,32 @@
-"""The expected calibration error, in percent."""
+"""The expected calibration error in percent, and sums, in float64."""
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric, SumMetric
 from torchmetrics.classification import MulticlassCalibrationError
 
 _BELOW_ONE = 1 - 2**-24
 """The largest float32 below 1."""
 
 
-class CalibrationError(MulticlassCalibrationError):
+class InFloat64(Metric):
+    """Remembers that a metric is in float64; torchmetrics forgets what ``set_dtype`` said when the metric is moved."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the states."""
+        return torch.float64
+
+
+class Sum(InFloat64, SumMetric):
+    """torchmetrics' sum in float64. It does not look for NaN, for which it would wait for the device."""
+
+    def __init__(self) -> None:
+        super().__init__(nan_strategy="disable")
+        self.set_dtype(torch.float64)
+
+
+class CalibrationError(InFloat64, MulticlassCalibrationError):
     """torchmetrics' calibration error (Guo et al., ICML 2017, eq. 5) in percent, in float64, with 1 in the last bin.
 
     torchmetrics sums confidences in float32, and gives confidences of exactly 1 a bin of their own, so that an error of

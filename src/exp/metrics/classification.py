@@ -1,10 +1,10 @@
 """Top-1, top-5, loss and confusion matrix of a classifier, counted by torchmetrics."""
 
-import torch
 from torch import Tensor
-from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassStatScores
 from torchmetrics.wrappers.abstract import WrapperMetric
+
+from exp.metrics.calibration import Sum
 
 CONFUSION_UP_TO = 100
 """Number of classes up to which pairs of label and prediction are counted."""
@@ -20,11 +20,6 @@ class Composed(WrapperMetric):
         super().reset()
         for child in self.children():
             child.reset()  # type: ignore[operator]
-
-
-def mean_metric() -> MeanMetric:
-    """Returns an empty mean in float64 that does not look for NaN, for which it would wait for the device."""
-    return MeanMetric(nan_strategy="disable").set_dtype(torch.float64)  # type: ignore[return-value]
 
 
 class TopK(Composed):
@@ -60,7 +55,7 @@ class TopK(Composed):
         self.matrix = None
         if num_classes <= CONFUSION_UP_TO:
             self.matrix = MulticlassConfusionMatrix(num_classes, ignore_index=IGNORED, validate_args=False)
-        self.loss = mean_metric()
+        self.loss = Sum()
 
     def update(self, logits: Tensor, labels: Tensor, losses: Tensor) -> None:
         """Adds a batch.
@@ -81,8 +76,8 @@ class TopK(Composed):
     def compute(self) -> dict[str, float]:
         """Returns ``top1`` and ``top5`` in percent and the mean ``loss``; nothing where nothing was counted."""
         hits1, count = (int(value) for value in self.top1.compute()[[0, 4]])
-        hits5, loss = int(self.top5.compute()[0]), float(self.loss.compute())
-        return {} if count == 0 else {"top1": 100 * hits1 / count, "top5": 100 * hits5 / count, "loss": loss}
+        hits5, losses = int(self.top5.compute()[0]), float(self.loss.compute())
+        return {} if count == 0 else {"top1": 100 * hits1 / count, "top5": 100 * hits5 / count, "loss": losses / count}
 
     def confusion(self) -> list[list[int]]:
         """Returns counts by label (row) and prediction (column); empty with more than 100 classes."""

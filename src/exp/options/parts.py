@@ -49,6 +49,11 @@ class TaskOptions(Part):
     """Whether more of the monitored metric is better."""
     headline: ClassVar[tuple[str, ...]] = ()
     """Metrics that the screen shows, in order; all where none are named. metrics.jsonl has all of them."""
+    reports: ClassVar[tuple[str, ...]] = ()
+    """Every metric that an evaluation may report, as patterns such as ``f1_*``; a table of another metric is refused
+    before anything runs. Where none are named, nothing is checked."""
+    printed: ClassVar[dict[str, str]] = {}
+    """What papers call its metrics, with the metric of each: ``{"accuracy": "top1"}``."""
     prefers: ClassVar[dict[str, str]] = {}
     """The part that gets an option given by its short name where two parts have it: ``{"fusion": "model"}``."""
     counted_on_meta: ClassVar[bool] = True

@@ -138,8 +138,8 @@ class Trainer(Section):
     """Memory format in which convolutions are fastest with bf16 and on GPUs."""
     compile: bool = False
     """torch.compile with static shapes."""
-    deterministic: bool = option(False, identity=False)
-    """Whether torch refuses operations that give other numbers on each run; a CPU has none here."""
+    deterministic: bool = False
+    """Operators that give the same bits each time, also on GPUs; one that cannot is an error. CPUs do so anyway."""
     threads: int = option(0, at_least(0), identity=False)
     """CPU threads; 0 takes the cell's share. Frozen at a cell's first start."""
     limit_train_batches: int | float | None = option(None, _limit)

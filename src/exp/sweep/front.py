@@ -13,7 +13,7 @@ from exp.sweep.plan import Compose, Plan, plan
 from exp.sweep.pool import Outcome, Pool, Slots
 from exp.sweep.progress import Progress
 from exp.sweep.screen import Screen
-from exp.sweep.summary import duration
+from exp.sweep.summary import duration, with_short_seeds
 
 
 def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *, invalid: str, command: str) -> int:
@@ -122,26 +122,29 @@ def report(
         f" ({disk(folder)} on disk)"
     )
     if interrupted:
-        console.print(f"Interrupted; everything is saved. To go on: {command}", markup=False)
+        console.print(f"Interrupted; everything is saved. To go on: {with_short_seeds(command)}", markup=False)
         return 130
     failed = any(one.cell.status()["state"] in ("failed", "diverged") for one in planned.cells)
     left = sum(outcome.state in ("waiting", "running") for outcome in outcomes.values())
     if left:
         what = "cell is" if left == 1 else "cells are"
         console.print(f"{left} {what} not finished; the same command goes on from there")
-    console.print(next_step(planned, failed, command), style="dim", markup=False)
+    if step := next_step(planned, failed, command, screen):
+        console.print(step, style="dim", markup=False)
     return EXIT_CODES["failed"] if failed or left else 0
 
 
-def next_step(planned: Plan, failed: bool, command: str) -> str:
-    """What a user is likely to type next."""
+def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:
+    """What a user is likely to type next; seeds that are many are written as a range."""
+    command = with_short_seeds(command)
     if failed:
         return f"Next: see the errors above. {command} tries failed cells again; sweep.force=failed diverged ones too"
     if len({one.resolved.seed for one in planned.cells}) == 1:
         without = " ".join(word for word in command.split(" ") if not word.startswith("seed="))
-        return f"Next: one seed shows no difference; {without} seed=0,1,2 runs only the cells that are missing"
-    two = [shown(one.cell.path) for one in planned.cells[:2]]
-    return f"Next: exp diff {' '.join(two)}" if len(two) == 2 else "Next: exp list"
+        why = "differences of one seed say nothing; " if len(planned.cells) > 1 else ""
+        return f"Next: {why}{without} seed=0,1,2 runs only the cells that are missing"
+    two = [shown(one.cell.path) for one in screen.pair(planned)]
+    return f"Next: exp diff {' '.join(two)}" if len(two) == 2 else ""
 
 
 def new_console() -> Console:

@@ -54,10 +54,10 @@ def combinations(arguments: list[str], config: DictConfig) -> list[list[str]]:
 
 
 def sweep_arguments(
-    arguments: list[str], context: HydraContext, task_function: TaskFunction, config: DictConfig
+    arguments: list[str], context: HydraContext, task_function: TaskFunction, config: DictConfig, screen: Screen
 ) -> int:
     """Runs a sweep with our launcher or with another."""
-    exit_code.code = run_cells(combinations(arguments, config), context, task_function, config, Screen())
+    exit_code.code = run_cells(combinations(arguments, config), context, task_function, config, screen)
     return exit_code.code
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from exp.sweep.plan import Plan, Planned
-from exp.sweep.summary import label, summary, varied_choices
+from exp.sweep.summary import label, print_summary, varied_choices
 
 
 class Screen:
@@ -23,4 +23,8 @@ class Screen:
 
     def end(self, planned: Plan, console: Console) -> None:
         """Prints what the sweep ends with: a row a combination, seeds averaged."""
-        console.print(summary(planned.cells, planned.skipped))
+        print_summary(planned.cells, planned.skipped, console)
+
+    def pair(self, planned: Plan) -> list[Planned]:
+        """Returns the two cells that a user is likely to compare next; fewer where there are none."""
+        return planned.cells[:2]

@@ -1,26 +1,28 @@
 """The table a sweep ends with: a row a combination, seeds averaged."""
 
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
+from rich.console import Console
+from rich.text import Text
 
 from exp.cells.cell import Cell
+from exp.sweep.lines import print_lines
 from exp.sweep.plan import Planned
 
 COST_COLUMNS = {"params": "params", "macs": "MACs", "train_seconds": "time"}
 
 
-def summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], str]] = ()) -> Table:
-    """A table of results.
+def print_summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], str]], console: Console) -> None:
+    """Prints a table of results.
 
     Args:
         cells: The sweep's cells, in order.
         skipped: Combinations left out as invalid.
-
-    Returns:
-        Rows named by what varies (seeds excepted), one column a test metric, then parameters, MACs and time.
+        console: Where to. Rows are named by what varies (seeds excepted), with a column a test metric, then parameters,
+            MACs and time.
     """
     varied = varied_choices([planned.resolved.config.plain() for planned in cells])
     rows: dict[tuple[str, ...], list[Cell]] = {}
@@ -28,23 +30,22 @@ def summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, ...], s
         rows.setdefault(label(planned.resolved.config.plain(), varied), []).append(planned.cell)
     results = {name: [result for cell in group if (result := cell.result())] for name, group in rows.items()}
     metrics = list(dict.fromkeys(metric for planned in cells for metric in _shown(planned)))
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for key in varied or [("", "cell")]:
-        table.add_column(key[1], no_wrap=True)
-    for column in [*metrics, *COST_COLUMNS.values()]:
-        table.add_column(column, justify="right", no_wrap=True)
+    names = [key[1] for key in varied] or ["cell"]
+    headings = [*names, *metrics, *COST_COLUMNS.values()]
+    lines = []
     for name, group in rows.items():
         done = results[name]
         if not done:
             states = ", ".join(sorted({cell.status()["state"] for cell in group}))
-            table.add_row(*(name or (group[0].path.name,)), f"[dim]{states}[/dim]")
+            lines.append([*(name or (group[0].path.name,)), states])
             continue
         cells_ = [mean_sd([result["test"].get(metric) for result in done]) for metric in metrics]
         cost = [count(done[0].get("params")), count(done[0].get("macs")), duration(_mean(done, "train_seconds"))]
-        table.add_row(*(name or (group[0].path.name,)), *cells_, *cost)
+        lines.append([*(name or (group[0].path.name,)), *cells_, *cost])
+    filled = [[*line, *[""] * (len(headings) - len(line))] for line in lines]
+    print_lines(headings, filled, console, names=len(names))
     for overrides, why in skipped:
-        table.add_row(" ".join(overrides), f"[dim]left out: {why}[/dim]")
-    return table
+        console.print(Text(f"{' '.join(overrides)}: left out: {why}", style="dim"), soft_wrap=False)
 
 
 def _shown(planned: Planned) -> list[str]:
@@ -101,12 +102,26 @@ def mean_sd(values: Sequence[float | None]) -> str:
     if not known:
         return "-"
     mean = statistics.fmean(known)
-    text = f"{mean:.2f}" if abs(mean) >= 10 else f"{mean:.3f}"
-    return text if len(known) == 1 else f"{text} ± {statistics.stdev(known):.2f} ({len(known)})"
+    places = 2 if abs(mean) >= 10 else 3
+    spread = f" ± {statistics.stdev(known):.{places}f} ({len(known)})" if len(known) > 1 else ""
+    return f"{mean:.{places}f}{spread}"
 
 
 def _mean(results: Sequence[dict[str, Any]], name: str) -> float:
     return statistics.fmean(result[name] for result in results)
+
+
+def spelt_seeds(seeds: Sequence[int]) -> str:
+    """``0,1,2``; many in a row as ``range(0,2000)``, so that they stay on a line."""
+    first, last = seeds[0], seeds[-1]
+    if len(seeds) > 10 and list(seeds) == list(range(first, last + 1)):
+        return f"range({first},{last + 1})"
+    return ",".join(map(str, seeds))
+
+
+def with_short_seeds(command: str) -> str:
+    """A command in which many seeds in a row are written as a range."""
+    return re.sub(r"(?<=\bseed=)\d+(,\d+)+", lambda seeds: spelt_seeds([int(s) for s in seeds[0].split(",")]), command)
 
 
 def count(value: float | None) -> str:

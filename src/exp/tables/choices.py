@@ -62,6 +62,11 @@ def variants(root: Path, table: str) -> list[list[str]]:
     return [list(variant) for variant in _kept(root).get(table, {}).get("variants", [])]
 
 
+def remembered(root: Path) -> list[str]:
+    """Returns the names of all tables that were run."""
+    return list(_kept(root))
+
+
 def kept(root: Path, table: str, name: str, given: Given) -> dict[str, Any] | None:
     """Returns a choice as it was frozen, with its value, table and scores; None where it was not made yet."""
     entry = _kept(root).get(table, {}).get("choices", {}).get(_key(name, given))

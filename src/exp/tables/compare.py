@@ -30,7 +30,7 @@ from exp.tables.statistics import (
     seeds_needed,
 )
 
-VERDICTS = ("better", "worse", "the same within", "undecided", "within noise", "the same", "not enough seeds")
+VERDICTS = ("better", "worse", "the same within", "undecided", "not resolved", "the same", "not enough seeds")
 """What is said of a row, in the order in which the report counts it."""
 
 ENDED = ("done", "stale", "failed", "diverged")
@@ -178,7 +178,7 @@ def _measured(row: PlannedRow, column: Column, table: Table) -> Entry:
     for seed, (folder, result) in row.results.items():
         value = measured(folder, result, column.metric)
         if value is not None:
-            values[seed] = value
+            values[seed] = value / column.per
         elif column.censored:
             never.append(seed)
     entry = Entry(row, column, values, tuple(never), tolerance=table.tolerance_of(column))
@@ -241,7 +241,7 @@ def _against_reference(
     became, seen = settled.get(hypothesis, Settled()), evidence.get(hypothesis)
     entry.p, entry.look = became.p, became.look
     entry.verdict = _verdict(became, seen, entry.difference)
-    if entry.difference and entry.verdict in ("undecided", "within noise"):
+    if entry.difference and entry.verdict in ("undecided", "not resolved"):
         entry.seeds_needed = seeds_needed(entry.difference.mean, entry.difference.sd)
 
 
@@ -257,7 +257,7 @@ def _verdict(became: Settled, seen: Evidence | None, difference: Paired | None) 
         return {SUPPORTED: "better", CONTRADICTED: "worse", SAME: "the same within"}[became.code]
     if difference is not None and difference.sd == 0:
         return "not enough seeds" if difference.mean else "the same"
-    return "undecided" if float(seen.direction) < ALPHA else "within noise"
+    return "undecided" if float(seen.direction) < ALPHA else "not resolved"
 
 
 def _beside_published(entry: Entry, published: Number) -> None:
@@ -303,7 +303,7 @@ def _unreported(plan: TablePlan, entries: dict[tuple[str, str], Entry]) -> list[
     warnings = []
     results = [result for row in plan.rows for _, result in row.results.values()]
     for column in plan.table.columns.values():
-        if results and not any(entries[row.row.name, column.name].n for row in plan.rows):
+        if results and column.metric and not any(entries[row.row.name, column.name].n for row in plan.rows):
             there = list(dict.fromkeys(name for result in results for name in reported(result)))
             if f"test/{column.metric.partition('/')[2]}" in there:
                 warnings.append(f"column {column.name}: {column.metric} has no value in any cell")

@@ -1,13 +1,12 @@
-"""What the figures of a table show: curves by epoch, metric against cost, differences with their intervals."""
+"""What the figures of a table show: curves by epoch, metric against cost, differences with their intervals, gates."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from exp.tables import words
 from exp.tables.compare import Comparison
-from exp.tables.measure import curves
+from exp.tables.measure import curves, gate_values
 from exp.tables.plan import PlannedRow
+from exp.tables.spec import Column
 from exp.tables.statistics import mean_sd
 
 
@@ -47,7 +46,7 @@ class Figure:
 
     Attributes:
         name: Part of the file name.
-        kind: ``lines``, ``points`` or ``forest`` (x is the difference, y the row's place).
+        kind: ``lines``, ``points``, ``steps`` (a histogram) or ``forest`` (x is the difference, y the row's place).
         log_x: Whether x is logarithmic.
     """
 
@@ -64,23 +63,41 @@ def figures(comparison: Comparison) -> list[Figure]:
     """All figures of a table that have something to show."""
     plan = comparison.plan
     columns = list(plan.table.columns.values())
-    found = []
+    drawn = [_curve(comparison, split, name, label) for (split, name), label in _curves(columns).items()]
+    drawn += [_differences(comparison, column.name) for column in columns]
+    drawn += [_cost(comparison, columns[0].name, cost) for cost in words.COST_NAMES]
+    drawn.append(_gates(comparison))
+    return [figure for figure in drawn if figure.series]
+
+
+def _curves(columns: list[Column]) -> dict[tuple[str, str], str]:
+    """Split and metric of every curve by epoch, with the label of its axis: those of the columns, and the loss."""
+    curves = {}
     for column in columns:
         where, _, name = column.metric.partition("/")
-        if where in ("test", "best") and name != "loss":
+        split = "train" if where == "train" else "eval" if where.startswith(("test", "best", "last", "epoch")) else ""
+        if split:
             unit = f" ({column.unit})" if column.unit else ""
-            found.append(
-                _lines(
-                    comparison, f"{column.name}-epoch", f"{column.name} against epoch", "eval", name, column.name + unit
-                )
-            )
-            break
-    loss = _lines(comparison, "loss-epoch", "Loss against epoch, evaluation", "eval", "loss", "loss")
-    train = _lines(comparison, "train-loss-epoch", "Loss against epoch, training", "train", "loss", "loss")
-    found += [loss if loss.series else train]
-    found += [_differences(comparison, column.name) for column in columns]
-    found += [_cost(comparison, columns[0].name, cost) for cost in words.COST_NAMES]
-    return [figure for figure in found if figure.series]
+            curves.setdefault((split, name), f"{column.name if where[:5] != 'epoch' else name}{unit}")
+    return curves | {key: "loss" for key in (("eval", "loss"), ("train", "loss")) if key not in curves}
+
+
+def _curve(comparison: Comparison, split: str, metric: str, label: str) -> Figure:
+    of = "evaluation" if split == "eval" else "training"
+    stem = f"{metric}-epoch" if split == "eval" else f"train-{metric}-epoch"
+    return _lines(comparison, stem, f"{label} against epoch, {of}", split, metric, label)
+
+
+def _gates(comparison: Comparison) -> Figure:
+    """How the values of all gates are spread between 0 and 1, the mean over seeds."""
+    series = []
+    for index, row in enumerate(comparison.plan.rows):
+        spreads = [spread for _, result in row.results.values() if (spread := gate_values(result))]
+        if spreads:
+            means = [sum(shares) / len(spreads) for shares in zip(*spreads, strict=True)]
+            points = tuple(Point((place + 0.5) / len(means), 100 * share) for place, share in enumerate(means))
+            series.append(Series(row.row.name, index, points, row.row.name == comparison.plan.table.reference))
+    return Figure("gates", "Values of the gates", "steps", "gate", "share (%)", tuple(series))
 
 
 def _lines(comparison: Comparison, name: str, title: str, split: str, metric: str, y_label: str) -> Figure:
@@ -142,29 +159,3 @@ def _cost(comparison: Comparison, column: str, cost: str) -> Figure:
 
 def _file_name(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in text.lower())
-
-
-def ticks(low: float, high: float, count: int = 6) -> list[float]:
-    """Round numbers that cover a range."""
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    raw = (high - low) / count
-    magnitude = 10 ** math.floor(math.log10(raw))
-    step = next(m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def extent(values: Sequence[float], room: float = 0.06) -> tuple[float, float]:
-    """Smallest and largest of the values with some room around."""
-    low, high = min(values), max(values)
-    space = (high - low) * room or abs(high) * room or 0.5
-    return low - space, high + space
-
-
-def short(value: float) -> str:
-    """``1.2M`` for an axis."""
-    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= limit:
-            return f"{value / (1e3 if unit == 'k' else limit):.3g}{unit}"
-    return f"{value:.6g}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from exp.options.catalog import GROUPS, SECTIONS
 from exp.options.errors import ConfigError
 from exp.options.fields import fields
+from exp.sweep.summary import spelt_seeds
 from exp.tables.spec import Table, spelt
 
 PASSED_ON = ("hydra/", "hydra.", "sweep.")
@@ -50,7 +51,7 @@ class Given:
     def variant(self) -> list[str]:
         """Returns the overrides that change a number, in a fixed order, seeds last; they name a variant of a table."""
         options = changing(f"{key}={value}" for key, value in sorted(self.options.items()))
-        return options + ([f"seed={','.join(map(str, self.seeds))}"] if self.seeds is not None else [])
+        return options + ([f"seed={spelt_seeds(self.seeds)}"] if self.seeds is not None else [])
 
 
 def changing(overrides: Iterable[str]) -> list[str]:

@@ -75,6 +75,15 @@ def curves(folder: Path, split: str, name: str) -> dict[int, float]:
     return found
 
 
+def gate_values(result: dict[str, Any]) -> list[float]:
+    """Share of all gate values in each bin from 0 to 1; empty where the cell watched no gates."""
+    gates = result.get("gates")
+    histograms = list((gates.get("histograms") or {}).values()) if isinstance(gates, dict) else []
+    counts = [sum(bins) for bins in zip(*histograms, strict=True)]
+    total = sum(counts)
+    return [count / total for count in counts] if total else []
+
+
 def _evaluations(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those of the epochs, without the final test."""
     trained = 1 + max((record["epoch"] for record in records if record["split"] == "train"), default=-1)

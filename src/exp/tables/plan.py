@@ -22,6 +22,7 @@ from exp.tables.hypotheses import Look
 from exp.tables.labels import Label, label
 from exp.tables.looks import Schedule
 from exp.tables.measure import validation
+from exp.tables.mistakes import refuse_bad_rows, refuse_unknown_metrics
 from exp.tables.reading import load
 from exp.tables.spec import Choice, Row, Table, spelt
 from exp.tables.statistics import mean_sd
@@ -159,7 +160,10 @@ class Planner:
         schedule = looks.kept(self.root, name, given)
         added = {one: schedule.seeds_of(one, seeds) if schedule else seeds for one in names}
         rows = [self._row(table, table.rows[one], given, added[one], chosen, undecided) for one in names]
-        errors = [row.problem for row in rows if row.problem]
+        blocked = [row.row for row in rows if row.problem and not row.waits and not row.row.todo]
+        refuse_bad_rows(table, blocked, lambda row: self._resolved(_own(table, row, chosen)))
+        refuse_unknown_metrics(table, {type(one.resolved.config.task) for row in rows for one in row.cells})
+        errors = [row.problem for row in rows if row.problem and not row.row.todo]
         if len(errors) == len(rows) and not undecided:
             alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in names]
             if any(isinstance(one, Resolved) for one in alone):
@@ -177,11 +181,13 @@ class Planner:
         chosen: dict[str, Chosen],
         undecided: dict[str, str],
     ) -> PlannedRow:
+        if row.todo:
+            return PlannedRow(row, problem=f"{table.at('rows', row.name)}: {row.todo}")
         needed = [key for key in table.choices if any(f"{{{key}}}" in spelt(v) for v in _options(table, row).values())]
         waiting = list(dict.fromkeys(undecided[key] for key in needed if key in undecided))
         if waiting:
             return PlannedRow(row, problem="; ".join(waiting), waits=True)
-        origin = {"origin.table": table.name}
+        origin = {"origin.table": spelt(table.name)}
         if needed:
             words = "; ".join(f"{key}={chosen[key].value} from table {chosen[key].table}" for key in needed)
             origin["origin.chosen"] = f"'{words}'"

@@ -34,7 +34,7 @@ LATEX = {
 MARKS = {
     "better": r"$\uparrow$",
     "worse": r"$\downarrow$",
-    "within noise": r"$\approx$",
+    "not resolved": r"$\approx$",
     "the same": "=",
     "the same within": "=",
     "undecided": "?",
@@ -43,6 +43,8 @@ MARKS = {
 
 LETTERS = 78
 """Letters that fit on a line of LaTeX's article, set in \\small."""
+NARROW = 50
+"""Letters that fit in one column of a two-column paper, as far as a fragment can know."""
 LINES = 36
 """Lines of a table that fit on its page below the caption."""
 SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
@@ -56,12 +58,13 @@ def markdown(comparison: Comparison) -> str:
     lines += [f"Source: {words.source(one)}  " for one in plan.table.sources.values()]
     lines += [f"{f'`{plan.variant}`: ' if plan.variant else ''}{words.state(plan)}", ""]
     if label := words.label(plan):
-        lines += [f"**Not as published:** {label}", ""]
+        lines += [f"**{words.label_words(plan).capitalize()}:** {label}", ""]
     for remark in words.remarks(comparison):
         lines += [f"> {remark}", ""]
     for column in plan.table.columns:
         rows = [words.fields(comparison.entry(row.row.name, column)) for row in plan.rows]
-        lines += [f"**{words.criteria(comparison, column)}**", "", *_pipes(words.HEADINGS, rows), ""]
+        lines += [f"**{words.criteria(comparison, column)}**", "", *_pipes(words.headings(comparison), rows), ""]
+        lines += [wanted, ""] if (wanted := words.seeds_wanted(comparison, column)) else []
     costs = [(row.row.name, *words.costs(comparison, row.row.name)) for row in plan.rows]
     lines += [*_pipes(("row", *words.COST_NAMES.values()), costs), ""]
     if comparison.claims:
@@ -77,8 +80,15 @@ def _pipes(headings: tuple[str, ...], rows: list[Any]) -> list[str]:
     return [line(headings), "|" + "---|" * len(headings), *map(line, rows)]
 
 
-def latex(comparison: Comparison) -> str:
-    """Returns a document that compiles as it is; the tables inside need booktabs and graphicx.
+PACKAGES = ("booktabs", "graphicx")
+"""What a fragment needs."""
+
+
+def latex(comparison: Comparison, *, document: bool = False) -> str:
+    r"""Returns a fragment for ``\input``, or a document that compiles as it is.
+
+    The best row of a column is bold and the second underlined where they are better than the reference by their
+    verdicts, or where the column is a count. A dagger marks rows that were not run as the table's others.
 
     Columns that do not fit beside each other go below, under the rows' names again, and what does not fit on a page
     goes to a further table of the same number. What is still too wide for the line, such as one column of a two-column
@@ -88,21 +98,16 @@ def latex(comparison: Comparison) -> str:
     parts = [
         _tabular(comparison, rows[start : start + LINES], columns)
         for start in range(0, len(rows), LINES)
-        for columns in _blocks(comparison)
+        for columns in _blocks(comparison, LETTERS if document else NARROW)
     ]
     together = max(1, LINES // (len(rows) + 5))  # five lines of headings and rules
-    return "\n".join(
-        [
-            r"\documentclass{article}",
-            r"\usepackage[T1]{fontenc}",
-            r"\usepackage{booktabs}",
-            r"\usepackage{graphicx}",
-            r"\begin{document}",
-            *(_float(comparison, parts[at : at + together], at > 0) for at in range(0, len(parts), together)),
-            r"\end{document}",
-            "",
-        ]
-    )
+    floats = [_float(comparison, parts[at : at + together], at > 0) for at in range(0, len(parts), together)]
+    if not document:
+        return "\n".join([f"% needs \\usepackage{{{','.join(PACKAGES)}}}", *floats, ""])
+    fonts = [r"\usepackage[T1]{fontenc}", r"\usepackage{lmodern}"]  # Type 1, where the fonts of T1 are bitmaps else
+    packages = [rf"\usepackage{{{name}}}" for name in PACKAGES]
+    lines = [r"\documentclass{article}", *fonts, *packages, r"\begin{document}", *floats, r"\end{document}", ""]
+    return "\n".join(lines)
 
 
 def _float(comparison: Comparison, parts: list[str], continued: bool) -> str:
@@ -110,7 +115,7 @@ def _float(comparison: Comparison, parts: list[str], continued: bool) -> str:
     if continued:
         caption = [r"\addtocounter{table}{-1}", r"\caption{(continued)}"]
     else:
-        label = comparison.plan.table.name.replace("_", "-")
+        label = comparison.plan.table.slug.replace("_", "-")
         caption = [rf"\caption{{{_caption(comparison)}}}", rf"\label{{tab:{label}}}"]
     return "\n".join(
         [
@@ -121,19 +126,20 @@ def _float(comparison: Comparison, parts: list[str], continued: bool) -> str:
             r"\small",
             r"\setlength{\tabcolsep}{4pt}",
             "\n\n\\medskip\n".join(parts),
+            *([rf"\par\smallskip\raggedright\footnotesize {_daggers(comparison)}"] if _daggers(comparison) else []),
             r"\end{table}",
         ]
     )
 
 
-def _blocks(comparison: Comparison) -> list[list[str]]:
+def _blocks(comparison: Comparison, letters: int) -> list[list[str]]:
     """Returns the columns in blocks that fit on a line each."""
     names = max(len(row.row.name) for row in comparison.plan.rows)
     blocks: list[list[str]] = []
     used = 0
     for column in comparison.plan.table.columns:
         width = _letters(comparison, column)
-        if not blocks or used + width > LETTERS:
+        if not blocks or used + width > letters:
             blocks.append([])
             used = names
         blocks[-1].append(column)
@@ -153,21 +159,28 @@ def _letters(comparison: Comparison, column: str) -> int:
 def _tabular(comparison: Comparison, rows: Sequence[PlannedRow], columns: list[str]) -> str:
     """Returns some of the rows under some of the columns."""
     spec, top, below, rules, at = "l", [""], ["row"], [], 2
+    costs = _costs(comparison) if columns[-1] == list(comparison.plan.table.columns)[-1] else {}
+    measured = words.headings(comparison)[words.HEADINGS.index("reproduced")]
     for column in columns:
         width = 2 if _paired(comparison, column) else 1
         spec += "r" * width
         top.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(_heading(comparison, column))}}}")
-        below += ["reproduced", "published"][:width]
+        below += [measured, "published"][:width]
         rules.append(rf"\cmidrule(lr){{{at}-{at + width - 1}}}")
         at += width
+    spec += "r" * len(costs)
+    top += [""] * len(costs)
+    below += list(costs)
+    ranks = {column: _ranks(comparison, column) for column in columns}
     body = []
     for row in rows:
-        cells = [escape(row.row.name)]
+        cells = [escape(row.row.name) + (r"$^\dagger$" if row.row.name in _labelled(comparison) else "")]
         for column in columns:
             entry = comparison.entry(row.row.name, column)
-            cells.append(_marked(entry))
+            cells.append(_marked(entry, ranks[column].get(row.row.name, "")))
             if _paired(comparison, column):
                 cells.append(escape(words.published(entry)) or "--")
+        cells += [known[row.row.name] for known in costs.values()]
         body.append(" & ".join(cells) + r" \\")
     return "\n".join(
         [
@@ -198,23 +211,64 @@ def _column(comparison: Comparison, column: str) -> list[Entry]:
     return [entry for (_, name), entry in comparison.entries.items() if name == column]
 
 
-def _marked(entry: Entry) -> str:
+def _costs(comparison: Comparison) -> dict[str, dict[str, str]]:
+    """Returns parameters and MACs by row, where they are known and no column has them anyway."""
+    columns = {column.metric for column in comparison.plan.table.columns.values()}
+    costs = {}
+    for place, (key, name) in enumerate((("params", "params"), ("macs", "MACs"))):
+        if f"result/{key}" not in columns and any(key in known for known in comparison.costs.values()):
+            costs[name] = {row.row.name: words.costs(comparison, row.row.name)[place] for row in comparison.plan.rows}
+    return costs
+
+
+def _ranks(comparison: Comparison, column: str) -> dict[str, str]:
+    """Returns how the best and the second row of a column are set, where their verdicts allow it."""
+    known = [entry for entry in _column(comparison, column) if entry.mean is not None]
+    sign = -1 if comparison.plan.table.columns[column].higher else 1
+    known.sort(key=lambda entry: sign * (entry.mean or 0.0))
+    ranks = {}
+    for place, entry in enumerate(known[:2]):
+        beaten = known[place + 1 :]
+        holds = entry.verdict == "better" or (
+            entry.verdict == "reference" and any(o.verdict == "worse" for o in beaten)
+        )
+        tied = any(other.mean == entry.mean for other in known if other is not entry)
+        if holds and not tied:
+            ranks[entry.row.row.name] = ("textbf", "underline")[place]
+    return ranks
+
+
+def _labelled(comparison: Comparison) -> list[str]:
+    """Returns the rows with a label of their own."""
+    plan = comparison.plan
+    return [] if words.label(plan) else [row.row.name for row in plan.rows if row.label.text and row.results]
+
+
+def _daggers(comparison: Comparison) -> str:
+    """Returns what the daggers mean, each reason once."""
+    named = set(_labelled(comparison))
+    reasons = dict.fromkeys(row.label.text for row in comparison.plan.rows if row.row.name in named)
+    return rf"$^\dagger$ {escape('; '.join(reasons))}" if reasons else ""
+
+
+def _marked(entry: Entry, macro: str) -> str:
     """Returns the reproduced number with the verdict's mark, in a box so that numbers without one stay aligned."""
     text = escape(words.mean_sd(entry))
+    text = rf"\{macro}{{{text}}}" if macro else text
     return text if entry.mean is None else rf"{text} \makebox[1em]{{{MARKS.get(entry.verdict, '')}}}"
 
 
 def _caption(comparison: Comparison) -> str:
     plan = comparison.plan
     sentences = [f"{plan.table.title}."]
-    if plan.variant or words.label(plan):
-        sentences.append(f"Reproduced with {'; '.join(filter(None, (plan.variant, words.label(plan))))}.")
+    if told := words.label(plan) or plan.variant:
+        sentences.append(f"Run with {told}.")
     sentences.append(
         f"Mean and standard deviation over seeds (their number in brackets); against {plan.table.reference}, paired by"
         " seed, Holm-corrected over the table at 5 %:"
     )
-    better, worse, noise = (MARKS[word] for word in ("better", "worse", "within noise"))
-    marks = rf" {better} better, {worse} worse, {noise} within noise, = the same, ? undecided."
+    better, worse, noise = (MARKS[word] for word in ("better", "worse", "not resolved"))
+    marks = rf" {better} better, {worse} worse, {noise} not resolved, = the same, ? undecided."
     return escape(" ".join(sentences)) + marks
 
 
@@ -306,13 +360,17 @@ def as_json(comparison: Comparison) -> str:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """One line a row and metric."""
+    """One line a row and metric, the value of each seed in a column of its own."""
     listed = records(comparison)
+    seeds = sorted(
+        {seed for entry in comparison.entries.values() for seed in entry.values} | set(comparison.plan.seeds)
+    )
     for record in listed:
         for key in ("interval", "mean_interval"):
             low, high = record.pop(key) or (None, None)
             record |= {f"{key}_low": low, f"{key}_high": high}
-        del record["values"]
+        values = record.pop("values")
+        record |= {f"seed_{seed}": values.get(str(seed)) for seed in seeds}
     out = io.StringIO()
     writer = csv.DictWriter(out, list(listed[0]), lineterminator="\n")
     writer.writeheader()

@@ -15,7 +15,7 @@ function compare(a, b) {
   if (a === null || b === null) return (a === null) - (b === null);
   return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
 }
-for (const head of document.querySelectorAll("th")) {
+for (const head of document.querySelectorAll("thead th")) {
   head.tabIndex = 0;
   const sort = () => {
     const table = head.closest("table"), body = table.tBodies[0];
@@ -30,5 +30,15 @@ for (const head of document.querySelectorAll("th")) {
     body.append(...rows.map((one) => one.row));
   };
   head.addEventListener("click", sort);
-  head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+  head.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    sort();
+  });
 }
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")].filter((one) => !one.closest(".untouched, .cells"));
+  for (const one of closed) one.open = true;
+});
+addEventListener("afterprint", () => { for (const one of closed) one.open = false; });

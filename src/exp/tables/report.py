@@ -3,17 +3,22 @@
 import base64
 import os
 import time
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from jinja2 import Environment, FileSystemLoader
+
+from exp.cells.files import replace_whole
 from exp.cells.provenance import PACKAGE, git_state
 from exp.sweep.plan import Planned
 from exp.tables import words
-from exp.tables.compare import Comparison, Entry, verdicts
-from exp.tables.figures import Figure, figures
+from exp.tables.compare import Comparison, Entry
+from exp.tables.drawing import PALETTE, inline, save
+from exp.tables.figures import figures
+from exp.tables.outcome import claims_counted, result
 from exp.tables.plan import PlannedRow
-from exp.tables.svg import colour, draw
 
 FILE = "report.html"
 FIGURES = "figures"
@@ -23,141 +28,151 @@ LARGEST_PICTURE = 1_500_000
 ERROR_LINES = 12
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """Nothing is fetched, and the browser sees to it."""
-TEXT_COLUMNS = ("row", "cells", "verdict", "claim", "column", "rests on", "the source", "table", "state", "title")
+TEXT_COLUMNS = ("row", "cells", "verdict", "claim", "column", "rests on", "the source", "table", "run with", "claims")
+WIDE_COLUMNS = ("claim", "rests on", "title")
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class PageCell:
+    """A cell of a table on the page.
+
+    Attributes:
+        kind: CSS classes.
+        sort: What it is sorted by; None for its text.
+        link: Anchor that it leads to.
+    """
+
+    text: str
+    kind: str = ""
+    sort: float | str | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table on the page; ``named`` says that the first cell of a row is the row's name."""
+
+    heads: Sequence[PageCell]
+    rows: Sequence[Sequence[PageCell]]
+    named: bool = True
 
 
 def write(comparisons: Sequence[Comparison], root: Path) -> Path:
     """Writes the report, and its figures as SVG and PDF files, below the folder of all cells."""
-    from exp.tables.paper import save
-
     for comparison in comparisons:
         for figure in figures(comparison):
-            save(figure, root / FIGURES, _stem(comparison))
+            save(figure, root / FIGURES, stem(comparison))
     path = root / FILE
     root.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{FILE}.{os.getpid()}")
-    fresh.write_text(page(comparisons, root), encoding="utf-8")
-    fresh.replace(path)
+    with replace_whole(path) as fresh:
+        fresh.write_text(page(comparisons, root), encoding="utf-8")
     return path
 
 
-def page(comparisons: Sequence[Comparison], root: Path) -> str:
-    """The page.
+def page(comparisons: Sequence[Comparison], folder: Path) -> str:
+    """The page: what has run first, tables of which nothing has run folded at the end.
 
     Args:
         comparisons: Tables with their numbers.
-        root: Folder of all cells, where the page is meant to lie; links to cells start there.
+        folder: Where the page will lie; links to cells start there.
     """
-    style = (Path(__file__).parent / "report.css").read_text()
-    script = (Path(__file__).parent / "report.js").read_text()
-    sections = "\n".join(_section(comparison, root) for comparison in comparisons)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n<link rel="icon" href="data:,">\n'
-        f"<title>Ablation tables</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f'<header><h1>Ablation tables</h1><button id="theme" type="button">light / dark</button></header>\n'
-        f'<p class="soft">{escape(_made())}</p>\n{_overview(comparisons) if len(comparisons) > 1 else ""}\n'
-        f"{sections}\n<script>\n{script}</script>\n</body>\n</html>\n"
+    environment = Environment(
+        autoescape=True, loader=FileSystemLoader(HERE), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
+    run = [one for one in comparisons if _touched(one)]
+    untouched = [one for one in comparisons if not _touched(one)]
+    shown = run or untouched
+    return environment.get_template("report.html").render(
+        title=f"{shown[0].plan.table.title}" if len(comparisons) == 1 else "Ablation tables",
+        policy=POLICY,
+        style=(HERE / "report.css").read_text(),
+        script=(HERE / "report.js").read_text(),
+        made=_made(),
+        overview=_overview(run) if len(run) > 1 else None,
+        run=[_section(one, folder) for one in run],
+        untouched=[_section(one, folder) for one in untouched],
+    )
+
+
+def stem(comparison: Comparison) -> str:
+    """What its anchor and the files of its figures are called."""
+    variant = "".join(letter if letter.isalnum() else "-" for letter in comparison.plan.variant)
+    return "-".join(filter(None, (comparison.plan.table.slug, variant)))
+
+
+def _touched(comparison: Comparison) -> bool:
+    return any(one.state != "missing" for one in comparison.plan.cells)
 
 
 def _made() -> str:
     state = git_state(PACKAGE) or git_state(Path.cwd())
     commit = f", commit {state['commit'][:10]}{' with changes' if state['dirty'] else ''}" if state else ""
-    return (
-        f"written {time.strftime('%Y-%m-%d %H:%M')}{commit}; reproduced and published numbers are in separate columns"
-    )
+    return f"written {time.strftime('%Y-%m-%d %H:%M')}{commit}; published numbers are in columns of their own"
 
 
-def _stem(comparison: Comparison) -> str:
-    variant = "".join(letter if letter.isalnum() else "-" for letter in comparison.plan.variant)
-    return "-".join(filter(None, (comparison.name, variant)))
-
-
-def _overview(comparisons: Sequence[Comparison]) -> str:
+def _overview(comparisons: Sequence[Comparison]) -> Grid:
     rows = []
     for comparison in comparisons:
         plan = comparison.plan
         done = sum(row.count("done", "stale") for row in plan.rows)
-        given = ", ".join(f"{n} {word}" for word, n in verdicts(comparison).items())
-        claimed = [verdict for _, _, _, verdict, _, _ in words.claims(comparison)]
-        claims = ", ".join(f"{claimed.count(w)} {w}" for w in ("supported", "refuted", "undecided") if w in claimed)
-        name = f'<a href="#{_stem(comparison)}">{escape(comparison.name)}</a>'
         rows.append(
             [
-                ("text", comparison.name, name),
-                ("text wrap", "", escape(plan.table.title)),
-                ("", str(done / max(plan.expected, 1)), f"{done}/{plan.expected}"),
-                ("text wrap", "", escape(plan.variant or "as published")),
-                ("text", "", escape(given)),
-                ("text", "", escape(claims)),
+                PageCell(comparison.name, "text", link=stem(comparison)),
+                PageCell(f"{done}/{plan.expected}", "", done / max(plan.expected, 1)),
+                PageCell(result(comparison), "text wrap"),
+                PageCell(claims_counted(comparison), "text wrap"),
+                PageCell(plan.variant or ("as published" if plan.table.published else "as in its file"), "text wrap"),
+                PageCell(plan.table.title, "text wrap"),
             ]
         )
-    shown = ("", "", "", "run with", "verdicts", "claims")
-    return _table(("table", "title", "done", "state", "verdict", "claim"), rows, shown)
+    heads = [_head(name) for name in ("table", "done", "verdict", "claims", "run with", "title")]
+    return Grid(heads, rows)
 
 
-def _section(comparison: Comparison, root: Path) -> str:
+def _head(name: str) -> PageCell:
+    return PageCell(name, "text" if name in (*TEXT_COLUMNS, "title") else "published" if name == "published" else "")
+
+
+def _section(comparison: Comparison, folder: Path) -> dict[str, Any]:
+    """Everything that the page shows of a table."""
     plan = comparison.plan
-    parts = [f'<section id="{_stem(comparison)}"><h2>{escape(plan.table.name)}: {escape(plan.table.title)}</h2>']
-    for source in plan.table.sources.values():
-        parts.append(f'<p class="soft">Source {escape(words.source(source))}</p>')
-    variant = f"<code>{escape(plan.variant)}</code>: " if plan.variant else ""
-    parts.append(f"<p>{variant}{escape(words.state(plan))}</p>")
-    if label := words.label(plan):
-        parts.append(_banner(f"Not as published: {label}."))
-    parts += [_banner(text) for text in words.remarks(comparison)]
-    touched = any(one.state != "missing" for one in plan.cells)
-    if not touched:
-        parts.append("<details><summary>nothing of it has run; what was published, claims and notes</summary>")
-    parts += [_metric(comparison, column) for column in plan.table.columns]
-    parts += [_costs(comparison), _claims(comparison), _figures(comparison), _notes(comparison)]
-    parts += [_failures(comparison), _pictures(comparison), _cells(comparison, root)]
-    parts += [] if touched else ["</details>"]
-    parts.append("</section>")
-    return "\n".join(part for part in parts if part)
+    label = words.label(plan)
+    banners = [f"{words.label_words(plan).capitalize()}: {label}."] if label else []
+    drawn = figures(comparison)
+    return {
+        "anchor": stem(comparison),
+        "name": comparison.name,
+        "title": plan.table.title,
+        "result": result(comparison),
+        "sources": [words.source(one) for one in plan.table.sources.values()],
+        "variant": plan.variant,
+        "state": words.state(plan),
+        "banners": [*banners, *words.remarks(comparison)],
+        "metrics": [_metric(comparison, column) for column in plan.table.columns],
+        "costs": _costs(comparison) if any(comparison.costs.values()) else None,
+        "claims": _claims(comparison),
+        "legend": [
+            {"name": row.row.name, "colour": index % len(PALETTE)} for index, row in enumerate(plan.rows) if row.results
+        ],
+        "figures": [{"title": figure.title, "svg": inline(figure)} for figure in drawn],
+        "notes": words.notes(comparison),
+        "failures": [_failure(row, one) for row, one in _listed(comparison) if one.state in ("failed", "diverged")],
+        "pictures": _pictures(comparison, folder),
+        "cells": [_cell(row, one, folder) for row, one in _listed(comparison) if one.state != "missing"],
+    }
 
 
-def _banner(text: str) -> str:
-    return f'<p class="banner">{escape(text)}</p>'
-
-
-Cell = tuple[str, str, str]
-"""Class, value to sort by, and HTML of a table's cell."""
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], shown: Sequence[str] = ()) -> str:
-    head = "".join(
-        f'<th class="{"text" if name in TEXT_COLUMNS else "published" if name == "published" else ""}">'
-        f"{escape(shown[i] if i < len(shown) and shown[i] else name)}</th>"
-        for i, name in enumerate(headings)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{kind}"{f" data-sort={chr(34)}{escape(sort)}{chr(34)}" if sort else ""}>{text}</td>'
-            for kind, sort, text in row
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _metric(comparison: Comparison, column: str) -> str:
+def _metric(comparison: Comparison, column: str) -> dict[str, Any]:
     entries = [comparison.entry(row.row.name, column) for row in comparison.plan.rows]
-    fields = [words.fields(entry) for entry in entries]
-    used = [i for i in range(len(words.HEADINGS)) if i < 3 or any(row[i] for row in fields)]
-    rows = [
-        [_field(entry, words.HEADINGS[i], texts[i]) for i in used] for entry, texts in zip(entries, fields, strict=True)
-    ]
+    used, names = words.used(comparison, column), words.headings(comparison)
+    rows = [[_field(entry, words.HEADINGS[i], words.fields(entry)[i]) for i in used] for entry in entries]
     name, _, rest = words.criteria(comparison, column).partition(", ")
-    heading = f"<h3>{escape(name)} <small>{escape(rest)}</small></h3>"
-    return heading + _table([words.HEADINGS[i] for i in used], rows)
+    table = Grid([_head(names[i]) for i in used], rows)
+    return {"name": name, "rest": rest, "table": table, "below": words.seeds_wanted(comparison, column)}
 
 
-def _field(entry: Entry, heading: str, text: str) -> Cell:
+def _field(entry: Entry, heading: str, text: str) -> PageCell:
     test = entry.difference
     sort = {
         "reproduced": entry.mean,
@@ -168,130 +183,74 @@ def _field(entry: Entry, heading: str, text: str) -> Cell:
         "published": entry.published.value if entry.published else None,
         "delta": entry.delta,
     }.get(heading)
-    kind = (
-        "text narrow"
-        if heading == "verdict"
-        else "text"
-        if heading in TEXT_COLUMNS
-        else "published"
-        if heading == "published"
-        else ""
-    )
+    kinds = [_head(heading).kind]
     if heading == "verdict" and entry.verdict in ("better", "worse"):
-        kind += f" {entry.verdict}"
+        kinds.append(entry.verdict)
     elif heading == "reproduced" and entry.mean is None:
-        kind += " missing"
+        kinds.append("missing")
     elif heading == "delta" and entry.within is not None:
-        kind += " ok" if entry.within else " outside"
-    return kind.strip(), "" if sort is None else repr(sort), escape(text)
+        kinds.append("ok" if entry.within else "outside")
+    return PageCell(text, " ".join(filter(None, kinds)), sort)
 
 
-def _costs(comparison: Comparison) -> str:
-    if not any(comparison.costs.values()):
-        return ""
+def _costs(comparison: Comparison) -> Grid:
     rows = []
     for row in comparison.plan.rows:
         known, texts = comparison.costs[row.row.name], words.costs(comparison, row.row.name)
-        cells = [
-            ("", repr(known[key]) if key in known else "", escape(text))
-            for key, text in zip(words.COST_NAMES, texts, strict=True)
-        ]
-        rows.append([("text", "", escape(row.row.name)), *cells])
-    return "<h3>Cost</h3>" + _table(("row", *words.COST_NAMES.values()), rows)
+        numbers = [PageCell(text, "", known.get(key)) for key, text in zip(words.COST_NAMES, texts, strict=True)]
+        rows.append([PageCell(row.row.name, "text"), *numbers])
+    return Grid([_head(name) for name in ("row", *words.COST_NAMES.values())], rows)
 
 
-def _claims(comparison: Comparison) -> str:
-    rows: list[list[Cell]] = [
-        [
-            ("text wrap", "", escape(claim)),
-            ("text", "", escape(column)),
-            ("", "", escape(p)),
-            (f"text {verdict}", "", escape(verdict)),
-            ("text wrap", "", escape(detail)),
-            ("text", "", escape(note)),
-        ]
-        for claim, column, p, verdict, detail, note in words.claims(comparison)
-    ]
-    return "<h3>Claims</h3>" + _table(words.CLAIM_HEADINGS, rows) if rows else ""
-
-
-def _figures(comparison: Comparison) -> str:
-    drawn = figures(comparison)
-    if not drawn:
-        return ""
-    legend = "".join(
-        f'<span class="{colour(index)}">{escape(row.row.name)}</span>'
-        for index, row in enumerate(comparison.plan.rows)
-        if row.results
-    )
-    shown = "".join(_figure(figure) for figure in drawn)
-    note = "bands and whiskers: one standard deviation over seeds"
-    head = f'<h3>Figures <small>{note}</small></h3><div class="legend">{legend}</div>'
-    return f'{head}<div class="figures">{shown}</div>'
-
-
-def _figure(figure: Figure) -> str:
-    return f"<figure><figcaption>{escape(figure.title)}</figcaption>{draw(figure)}</figure>"
-
-
-def _notes(comparison: Comparison) -> str:
-    listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes(comparison))
-    return f"<h3>Notes and doubts</h3><ul>{listed}</ul>" if listed else ""
+def _claims(comparison: Comparison) -> Grid | None:
+    headings = words.CLAIM_HEADINGS
+    rows = []
+    for texts in words.claims(comparison):
+        named = dict(zip(headings, texts, strict=True))
+        kinds = {
+            name: "text wrap" if name in WIDE_COLUMNS else f"text {text}" if name == "verdict" else _head(name).kind
+            for name, text in named.items()
+        }
+        rows.append([PageCell(text, kinds[name]) for name, text in named.items()])
+    return Grid([_head(name) for name in headings], rows) if rows else None
 
 
 def _listed(comparison: Comparison) -> list[tuple[PlannedRow, Planned]]:
     return [(row, one) for row in comparison.plan.rows for one in row.cells]
 
 
-def _failures(comparison: Comparison) -> str:
-    parts = []
-    for row, one in _listed(comparison):
-        if one.state not in ("failed", "diverged"):
-            continue
-        trace = one.cell.path / "error.txt"
-        lines = trace.read_text(errors="replace").splitlines()[-ERROR_LINES:] if trace.is_file() else []
-        note = one.cell.status().get("error", "")
-        head = f"{row.row.name}, seed {one.seed}: {one.state}: {note}"
-        text = escape(chr(10).join(lines))
-        parts.append(f'<details><summary class="failed">{escape(head)}</summary><pre>{text}</pre></details>')
-    return "<h3>Failed cells</h3>" + "".join(parts) if parts else ""
+def _failure(row: PlannedRow, one: Planned) -> dict[str, str]:
+    trace = one.cell.path / "error.txt"
+    lines = trace.read_text(errors="replace").splitlines()[-ERROR_LINES:] if trace.is_file() else []
+    note = one.cell.status().get("error", "")
+    return {"head": f"{row.row.name}, seed {one.seed}: {one.state}: {note}", "text": "\n".join(lines)}
 
 
-def _pictures(comparison: Comparison) -> str:
-    """Pictures that the tasks left in the first finished cell of each row."""
-    parts = []
+def _pictures(comparison: Comparison, folder: Path) -> list[dict[str, Any]]:
+    """Pictures that the tasks left in the first finished cell of each row, those of one kind beside each other."""
+    groups: dict[str, list[dict[str, str]]] = {}
     for row in comparison.plan.rows:
         if not row.results:
             continue
-        seed, (folder, _) = next(iter(row.results.items()))
-        found = [*folder.glob("*"), *folder.glob("*/*")]
-        images = "".join(_picture(path) for path in sorted(found) if path.suffix in PICTURES)
-        if images:
-            parts.append(
-                f"<details><summary>{escape(row.row.name)}, seed {seed}</summary>"
-                f'<div class="pictures">{images}</div></details>'
-            )
-    return "<h3>Pictures</h3>" + "".join(parts) if parts else ""
+        seed, (cell, _) = next(iter(row.results.items()))
+        for path in sorted([*cell.glob("*"), *cell.glob("*/*")]):
+            if path.suffix in PICTURES:
+                image = _picture(path, folder) | {"caption": f"{row.row.name}, seed {seed}"}
+                groups.setdefault(path.stem.replace("_", " "), []).append(image)
+    return [{"name": name, "images": images} for name, images in groups.items()]
 
 
-def _picture(path: Path) -> str:
-    name = escape(path.stem.replace("_", " "))
+def _picture(path: Path, folder: Path) -> dict[str, str]:
     if path.stat().st_size > LARGEST_PICTURE:
-        return f"<p>{name}: too large for this page, see {escape(str(path))}</p>"
+        return {"link": _link(path, folder)}
     data = base64.b64encode(path.read_bytes()).decode()
-    source = f"data:image/{PICTURES[path.suffix]};base64,{data}"
-    return f'<figure><figcaption>{name}</figcaption><img src="{source}" alt="{name}"></figure>'
+    return {"source": f"data:image/{PICTURES[path.suffix]};base64,{data}"}
 
 
-def _cells(comparison: Comparison, root: Path) -> str:
-    items = []
-    for row, one in _listed(comparison):
-        if one.state == "missing":
-            continue
-        path = os.path.relpath(one.cell.path, root)
-        changed = f" (changed since: {', '.join(one.changed[:4])})" if one.changed else ""
-        items.append(
-            f"<li>{escape(row.row.name)}, seed {one.seed}: {escape(one.state + changed)}, "
-            f'<a href="{escape(path)}/">{escape(path)}</a></li>'
-        )
-    return f"<details><summary>{len(items)} cells</summary><ul>{''.join(items)}</ul></details>" if items else ""
+def _cell(row: PlannedRow, one: Planned, folder: Path) -> dict[str, str]:
+    changed = f" (changed since: {', '.join(one.changed[:4])})" if one.changed else ""
+    return {"text": f"{row.row.name}, seed {one.seed}: {one.state}{changed}", "link": _link(one.cell.path, folder)}
+
+
+def _link(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()

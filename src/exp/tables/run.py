@@ -16,7 +16,7 @@ from exp.tables import choices
 from exp.tables.compare import Comparison, compare
 from exp.tables.given import root_of
 from exp.tables.plan import Planner, TablePlan, inherited
-from exp.tables.reading import load
+from exp.tables.reading import canonical, load
 from exp.tables.terminal import print_table
 
 Sweep = Callable[[list[list[str]], Screen], int]
@@ -39,6 +39,10 @@ class TableScreen(Screen):
         """The row of each cell by the cell's key, the first where several rows share it, and the seed."""
         rows = {one.cell.resolved.key: row.row.name for row in reversed(self._plan.rows) for one in row.cells}
         return {one.resolved.key: f"{rows[one.resolved.key]} s{one.resolved.seed}" for one in cells}
+
+    def pair(self, planned: Plan) -> list[Planned]:
+        """Returns none: a table says what to look at itself."""
+        return []
 
     def end(self, planned: Plan, console: Console) -> None:
         """Prints the table and logs it where its cells went to W&B."""
@@ -68,7 +72,7 @@ def run_tables(
 
     planner = Planner(root_of(overrides), compose=composer(context, config))
     exit_code.code = 0
-    for name in tables.split(","):
+    for name in map(canonical, tables.split(",")):
         code = run_with_needs(name, overrides, planner, sweep)
         exit_code.code = max(exit_code.code, code)
         if code == 130:
@@ -123,4 +127,10 @@ def _log(comparison: Comparison) -> None:
 
     name = plan.table.name
     variant = hashlib.sha256(plan.variant.encode()).hexdigest()[:8]
-    log_table(plan.root / "tables" / name, name, f"table-{name}-{variant}", options[0], records(comparison))
+    log_table(
+        plan.root / "tables" / plan.table.slug,
+        name,
+        f"table-{plan.table.slug}-{variant}",
+        options[0],
+        records(comparison),
+    )

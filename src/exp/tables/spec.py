@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from exp.tables.located import Located
+
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -76,6 +78,8 @@ class Column:
         tolerance: How small a difference does not matter; the table's where None, see ``Table.tolerance_of``.
         censored: Whether a finished cell without a value never got there, and counts as later than all that did.
         counted: Whether it counts something of the model itself.
+        todo: What is missing before it can be measured, as where nobody knows yet which metric is meant.
+        per: What a measured value is divided by, where the source prints millions of parameters, say.
     """
 
     name: str
@@ -92,6 +96,8 @@ class Column:
     tolerance: float | None = None
     censored: bool = False
     counted: bool = False
+    todo: str = ""
+    per: float = 1.0
 
     @property
     def exact(self) -> bool:
@@ -108,12 +114,14 @@ class Row:
         overrides: Option to value; a value may say ``best of table NAME`` or hold ``{choice}``.
         note: Said beside the row.
         against: The row that it is compared with, where that is not the table's reference.
+        todo: What is missing before it can run, as where nobody knows yet which options a paper's row means.
     """
 
     name: str
     overrides: dict[str, Any]
     note: str = ""
     against: str = ""
+    todo: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,8 @@ class Number:
         source: Key of the source.
         note: A doubt about it.
         on: In which options the source's row differs from the table's, such as its backbone.
+        sd: The standard deviation that is printed with it.
+        n: The number of runs it is the mean of, where the source says so.
     """
 
     row: str
@@ -135,11 +145,16 @@ class Number:
     source: str
     note: str = ""
     on: dict[str, Any] = field(default_factory=dict)
+    sd: float | None = None
+    n: int | None = None
 
     @property
     def text(self) -> str:
-        """As it is shown."""
-        return "failed" if self.value is None else f"{self.value:g}"
+        """As it is shown: ``77.3 ± 0.2 (5)`` as far as the source gives it."""
+        if self.value is None:
+            return "failed"
+        spread = "" if self.sd is None else f" ± {self.sd:g}"
+        return f"{self.value:.10g}{spread}" + ("" if self.n is None else f" ({self.n})")
 
 
 @dataclass(frozen=True)
@@ -201,6 +216,8 @@ class Table:
             none; see ``tolerance_of``.
         may_differ: Options in which a run may differ from the source and still be compared with it, each with the
             words that say by how much it was shown to matter.
+        own: Whether it is the user's own, not one that ships with exp.
+        file: Where it was read from.
     """
 
     name: str
@@ -217,6 +234,12 @@ class Table:
     tolerance: float = math.inf
     notes: tuple[str, ...] = ()
     may_differ: dict[str, str] = field(default_factory=dict)
+    own: bool = False
+    file: Located | None = field(default=None, repr=False, compare=False)
+
+    def at(self, *place: object) -> str:
+        """Returns ``FILE:LINE`` of a place in the table's file, such as ``at("rows", "ca")``."""
+        return self.file.at(*place) if self.file else f"table {self.name}"
 
     def number(self, row: str, column: str) -> Number | None:
         """What was published for a row and column."""
@@ -250,6 +273,11 @@ class Table:
             return column.tolerance
         units = {self.columns[one.column].unit for one in self.published if one.value is not None} or {"%"}
         return self.tolerance if column.unit in units else math.inf
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of file names and anchors."""
+        return "-".join("".join(letter if letter.isalnum() or letter in "-_" else " " for letter in self.name).split())
 
     @property
     def varied(self) -> list[str]:

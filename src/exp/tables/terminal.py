@@ -1,38 +1,47 @@
-"""A table on the terminal."""
+"""A table on the terminal, in as many columns as the terminal has: nothing is cut, what does not fit goes below."""
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from exp.sweep.lines import GAP, STYLES, print_lines
 from exp.tables import words
 from exp.tables.compare import Comparison
-
-STYLES = {"better": "green", "worse": "red", "refuted": "red", "supported": "green"}
 
 
 def print_table(comparison: Comparison, console: Console) -> None:
     """Prints a table: what it is, how far it is, a block a metric, cost, claims, notes."""
     plan = comparison.plan
-    console.print(f"[bold]{plan.table.name}[/bold]  {escape(plan.table.title)}")
+    console.print(f"[bold]{escape(plan.table.name)}[/bold]  {escape(plan.table.title)}", soft_wrap=False)
     for source in plan.table.sources.values():
-        console.print(escape(f"source: {words.source(source)}"), style="dim")
+        _say(console, f"source: {words.source(source)}", "dim")
     variant = f"{plan.variant}: " if plan.variant else ""
-    console.print(escape(f"{variant}{words.state(plan)}"))
+    _say(console, f"{variant}{words.state(plan)}")
     if label := words.label(plan):
-        console.print(f"[yellow]not as published:[/yellow] {escape(label)}{_no_delta(comparison)}")
+        _say(console, f"{words.label_words(plan)}: {label}{_no_delta(comparison)}", "yellow")
     for note in words.remarks(comparison):
-        console.print(escape(note), style="yellow")
-    for column in plan.table.columns:
+        _say(console, note, "yellow")
+    if any(entry.values for entry in comparison.entries.values()) or any(row.results for row in plan.rows):
+        for column in plan.table.columns:
+            console.print()
+            print_metric(comparison, column, console)
+    else:
         console.print()
-        console.print(_block(comparison, column))
+        print_lines(*_untouched(comparison), console)
     if any(comparison.costs.values()):
         console.print()
-        console.print(_costs(comparison))
+        print_lines(*_costs(comparison), console)
     if comparison.claims:
         console.print()
-        console.print(_claims(comparison))
+        console.print(_claims(comparison), soft_wrap=False)
     for note in words.notes(comparison):
-        console.print(f"note: {note}", style="dim", markup=False)
+        _say(console, f"note: {note}", "dim")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Prints a text whose lines break between words."""
+    console.print(Text(text, style=style), soft_wrap=False)
 
 
 def _no_delta(comparison: Comparison) -> str:
@@ -41,41 +50,47 @@ def _no_delta(comparison: Comparison) -> str:
     return "; so no difference to a published number is shown" if hidden else ""
 
 
-def _grid() -> Table:
-    return Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-
-
-def _block(comparison: Comparison, column: str) -> Table:
-    grid = _grid()
-    grid.title, grid.title_justify, grid.title_style = words.criteria(comparison, column), "left", "bold"
+def print_metric(comparison: Comparison, column: str, console: Console) -> None:
+    """Prints a metric: a line a row, or two where the terminal is narrow."""
     rows = [words.fields(comparison.entry(row.row.name, column)) for row in comparison.plan.rows]
-    used = [i for i in range(len(words.HEADINGS)) if i < 3 or any(row[i] for row in rows)]
-    for i in used:
-        wide = words.HEADINGS[i] in ("row", "verdict", "cells")
-        grid.add_column(words.HEADINGS[i], justify="left" if wide else "right", no_wrap=True)
-    for fields in rows:
-        grid.add_row(*(_styled(fields[i]) for i in used))
-    return grid
+    used = words.used(comparison, column)
+    _say(console, words.criteria(comparison, column), "bold")
+    names = words.headings(comparison)
+    print_lines([names[place] for place in used], [[row[place] for place in used] for row in rows], console)
+    if wanted := words.seeds_wanted(comparison, column):
+        _say(console, wanted, "dim")
 
 
-def _styled(text: str) -> str:
-    style = STYLES.get(text.partition(";")[0])
-    return f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
+def _untouched(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """What a table has before anything of it has run: its rows, with what was published."""
+    plan = comparison.plan
+    columns = [
+        name for name in plan.table.columns if any(comparison.entry(r.row.name, name).published for r in plan.rows)
+    ]
+    headings = ["row", "cells", *(f"{name}, published" for name in columns)]
+    rows = [
+        [row.row.name, words.cells(row), *(words.published(comparison.entry(row.row.name, name)) for name in columns)]
+        for row in plan.rows
+    ]
+    return headings, rows
 
 
-def _costs(comparison: Comparison) -> Table:
-    grid = _grid()
-    for heading in ("row", *words.COST_NAMES.values()):
-        grid.add_column(heading, justify="left" if heading == "row" else "right", no_wrap=True)
-    for row in comparison.plan.rows:
-        grid.add_row(escape(row.row.name), *words.costs(comparison, row.row.name))
-    return grid
+def _costs(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    rows = [[row.row.name, *words.costs(comparison, row.row.name)] for row in comparison.plan.rows]
+    return ["row", *words.COST_NAMES.values()], rows
 
 
 def _claims(comparison: Comparison) -> Table:
-    grid = _grid()
-    for heading in words.CLAIM_HEADINGS:
-        grid.add_column(heading)
+    grid = Table(box=None, pad_edge=False, show_edge=False, show_header=False, padding=(0, GAP, 0, 0))
+    grid.add_column("verdict", no_wrap=True)
+    grid.add_column("claim")
+    measured = any(entry.values for entry in comparison.entries.values())
     for claim, column, p, verdict, detail, note in words.claims(comparison):
-        grid.add_row(escape(claim), escape(column), p, _styled(verdict), escape(detail), escape(note))
+        text = Text(f"{claim} ({column})")
+        if measured:
+            rests = f"p {p}" if p else ""
+            text.append(f"\n{'; '.join(filter(None, (detail, rests, note)))}", style="dim")
+        elif note:
+            text.append(f"; {note}", style="dim")
+        grid.add_row(Text(verdict if measured else "claimed", style=STYLES.get(verdict, "")), text)
     return grid

@@ -1,5 +1,7 @@
 """Numbers and states of a table as words, the same in every format."""
 
+import math
+
 from exp.sweep.summary import count, duration
 from exp.tables.compare import Comparison, Entry, open_rows
 from exp.tables.hypotheses import PRIMARY_SHARE, ROWS
@@ -15,6 +17,9 @@ HEADINGS = (
 
 ROUNDING = 1e-9
 """Differences below this are what is left of sums in floating point."""
+
+STATES = ("done", "stale", "running", "waiting", "failed", "diverged")
+"""States of cells, in the order in which they are counted."""
 
 COST_NAMES = {"params": "parameters", "macs": "MACs", "train_seconds": "training time"}
 
@@ -35,6 +40,35 @@ def signed(value: float | None) -> str:
     return f"{value:+.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:+.2g}"
 
 
+def headings(comparison: Comparison) -> tuple[str, ...]:
+    """``HEADINGS`` as a table shows them: without a source's numbers nothing is reproduced, only measured."""
+    shown = "reproduced" if comparison.plan.table.published else "measured"
+    return tuple(shown if name == "reproduced" else name for name in HEADINGS)
+
+
+def used(comparison: Comparison, column: str) -> list[int]:
+    """Places of those headings under which a metric has something to show; cells only where one is not done."""
+    entries = [comparison.entry(row.row.name, column) for row in comparison.plan.rows]
+    rows = [fields(entry) for entry in entries]
+    whole = all(
+        entry.row.count("done") == len(entry.row.cells) or (entry.values and not entry.row.cells) for entry in entries
+    )
+    return [
+        place
+        for place, name in enumerate(HEADINGS)
+        if name in ("row", "reproduced") or (any(row[place] for row in rows) and not (name == "cells" and whole))
+    ]
+
+
+def spread(mean: float, sd: float, unit: str = "") -> str:
+    """``97.22 ± 0.31``: the same decimals for both, two where the mean is large or a share, else as the spread asks."""
+    if unit == "%" or abs(mean) >= 10:
+        places = 2 if abs(mean) < 1e5 else 0
+    else:
+        places = 3 if sd == 0 else min(8, max(2, 1 - math.floor(math.log10(sd))))
+    return f"{mean:.{places}f} ± {sd:.{places}f}"
+
+
 def mean_sd(entry: Entry) -> str:
     """``97.22 ± 0.31 (5)``; below three seeds no spread; ``4 (2), 1 never`` where a value was not always reached."""
     if entry.mean is None:
@@ -42,21 +76,29 @@ def mean_sd(entry: Entry) -> str:
     if entry.never:
         return f"{number(entry.mean)} ({len(entry.values)}), {len(entry.never)} never"
     if entry.column.exact:
-        return f"{count(entry.mean)} ({entry.n})"
-    fixed = abs(entry.mean) >= 10 or entry.column.unit == "%"
-    spread = ""
+        return f"{_counted(entry, entry.mean)} ({entry.n})"
     if entry.sd is not None and entry.n >= 3:
-        spread = f" ± {entry.sd:.2f}" if fixed else f" ± {entry.sd:.2g}"
-    mean = f"{entry.mean:.2f}" if fixed else number(entry.mean)
-    return f"{mean}{spread} ({entry.n})"
+        return f"{spread(entry.mean, entry.sd, entry.column.unit)} ({entry.n})"
+    mean = f"{entry.mean:.2f}" if entry.column.unit == "%" else number(entry.mean)
+    return f"{mean} ({entry.n})"
+
+
+def _counted(entry: Entry, value: float) -> str:
+    """A count of the model, in the column's own unit where it has one."""
+    return count(value) if entry.column.per == 1 else number(value)
 
 
 def row_state(row: PlannedRow) -> str:
     """What to say where a row has no number."""
     if row.problem:
-        return "missing"
-    states = list(dict.fromkeys(one.state for one in row.cells if one.state not in ("done", "stale")))
+        return "to do" if row.row.todo else "cannot run"
+    states = list(dict.fromkeys(called(one.state) for one in row.cells if one.state not in ("done", "stale")))
     return ", ".join(states) or "not reported"
+
+
+def called(state: str) -> str:
+    """What a state is called; whether a waiting cell was ever begun makes no difference to a reader."""
+    return "waiting" if state == "missing" else state
 
 
 def cells(row: PlannedRow) -> str:
@@ -64,16 +106,14 @@ def cells(row: PlannedRow) -> str:
     if row.problem:
         return "-"
     done = row.count("done", "stale")
-    more = [
-        f"{n} {state}" for state in ("stale", "running", "waiting", "failed", "diverged") if (n := row.count(state))
-    ]
+    more = [f"{n} {state}" for state in ("stale", "running", "failed", "diverged") if (n := row.count(state))]
     return f"{done}/{len(row.cells)}" + (f" ({', '.join(more)})" if more else "")
 
 
 def difference(entry: Entry) -> str:
     """The mean paired difference to the reference row."""
     if entry.column.exact and entry.difference:
-        return ("+" if entry.difference.mean > 0 else "") + count(entry.difference.mean)
+        return ("+" if entry.difference.mean > 0 else "") + _counted(entry, entry.difference.mean)
     return signed(entry.difference.mean) if entry.difference else ""
 
 
@@ -106,13 +146,11 @@ def p_value(p: float | None) -> str:
 
 
 def verdict(entry: Entry) -> str:
-    """The verdict, with the seeds that would resolve a difference not resolved, and the criterion's outcome."""
+    """The verdict and the criterion's outcome."""
     same = f"{entry.verdict} {entry.tolerance:g}" if entry.verdict == "the same within" else entry.verdict
     parts = [] if entry.verdict == "missing" else [same]
     if entry.look > 1:
         parts.append(f"at look {entry.look}")
-    if entry.seeds_needed and entry.seeds_needed > entry.n:
-        parts.append(f"about {entry.seeds_needed} seeds would resolve it")
     if entry.passed is not None:
         parts.append(f"{entry.passed}/{entry.n} pass")
     if entry.failed is not None and entry.n:
@@ -120,6 +158,17 @@ def verdict(entry: Entry) -> str:
     if entry.outcome:
         parts.append(entry.outcome)
     return "; ".join(parts)
+
+
+def seeds_wanted(comparison: Comparison, column: str) -> str:
+    """``not resolved with these seeds; it would take about 15 for ca``; empty where nothing is open."""
+    entries = [comparison.entry(row.row.name, column) for row in comparison.plan.rows]
+    wanted = [
+        f"{entry.seeds_needed} for {entry.row.row.name}"
+        for entry in entries
+        if entry.seeds_needed and entry.seeds_needed > entry.n
+    ]
+    return f"seeds that would resolve a difference like the one seen, about: {', '.join(wanted)}" if wanted else ""
 
 
 def published(entry: Entry) -> str:
@@ -167,12 +216,14 @@ def criteria(comparison: Comparison, column: str) -> str:
 
 
 def state(plan: TablePlan) -> str:
-    """``25 cells: 20 done, 5 missing``, counted by row and seed."""
-    listed = [one for row in plan.rows for one in row.cells]
-    counts = {name: sum(one.state == name for one in listed) for name in dict.fromkeys(one.state for one in listed)}
+    """``25 cells: 20 done, 5 waiting``, counted by row and seed."""
+    listed = [called(one.state) for row in plan.rows for one in row.cells]
+    elsewhere = sum(len(row.results) for row in plan.rows if not row.cells)
+    if elsewhere:
+        return f"{elsewhere} runs, made elsewhere"
     blocked = plan.expected - len(listed)
-    parts = [f"{n} {name}" for name, n in sorted(counts.items())]
-    parts += [f"{blocked} missing, cannot run here"] if blocked else []
+    parts = [f"{n} {name}" for name in STATES if (n := listed.count(name))]
+    parts += [f"{blocked} cannot run here"] if blocked else []
     return f"{plan.expected} cells: {', '.join(parts)}"
 
 
@@ -187,6 +238,11 @@ def label(plan: TablePlan) -> str:
     """How the whole table differs from what was published; empty where rows differ in different ways or not at all."""
     labels = {row.label.text for row in plan.rows if row.cells}
     return labels.pop() if len(labels) == 1 else ""
+
+
+def label_words(plan: TablePlan) -> str:
+    """What a label says: that runs are not as published, or, where nothing was, not as the table's file has them."""
+    return "not as published" if plan.table.published else "not as the file has it"
 
 
 def problems(plan: TablePlan) -> list[str]:
@@ -230,6 +286,7 @@ def notes(comparison: Comparison) -> list[str]:
     found = list(table.notes)
     found += [f"{row.row.name}: {row.row.note}" for row in comparison.plan.rows if row.row.note]
     found += [f"{name}: {column.note}" for name, column in table.columns.items() if column.note]
+    found += [f"{table.at('columns', name)}: {column.todo}" for name, column in table.columns.items() if column.todo]
     by_note: dict[str, list[str]] = {}
     kept = {row.row.name for row in comparison.plan.rows}
     for one in table.published:

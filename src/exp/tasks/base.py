@@ -33,7 +33,8 @@ class Loader(Protocol):
 
 
 CHECK_EVERY = 16
-"""Micro-batches after which a GPU's losses are looked at; each look waits for the device."""
+"""Micro-batches after which a GPU's losses are looked at, and steps after which GPUs' ranks ask one another whether to
+stop: each waits for the device, which idles meanwhile."""
 
 
 def stable_seed(*parts: int) -> int:

@@ -161,6 +161,28 @@ def test_tokens_that_cannot_work_are_warned_of_before_training(caplog: pytest.Lo
     assert "before training: the tokens themselves cannot do better than F1@50 0.0" in caplog.text
 
 
+def test_prompts_are_the_first_points_of_each_lane_a_little_off() -> None:
+    made = task("task.prompts=[1,3]")
+    batch = batch_of(made, "test")
+    for points in (1, 3):
+        prompt = made._prompt(batch, points)
+        given = prompt >= 0
+        there = batch.ids > 0
+        assert torch.equal(given.sum(-1), there.sum(-1).clamp(max=points)), "as many of each lane, none of empty slots"
+        assert torch.equal(given, there & (there.cumsum(-1) <= points))
+        off = (prompt - batch.ids)[given].abs()
+        assert 0 < int(off.max()) <= np.ceil(5 * made.codec.view.scale[0] * 64 / 160)
+        assert torch.equal(prompt, made._prompt(batch, points)), "the same for every model that is tested"
+
+
+def test_prompted_scores_are_of_the_test_alone(train: Train) -> None:
+    result = train(*TINY, "task.prompts=[1,12]", "model.backbone=dla34", tiny=False)
+    assert {"f1_50_prompt1", "f1_50_prompt12"} <= result["test"].keys()
+    assert result["test"]["f1_50_prompt12"] > 90, "all points given, the lanes are known"
+    lines = read_metrics(result["path"] / "metrics.jsonl")
+    assert not any("f1_50_prompt1" in line for line in lines if line["split"] == "val")
+
+
 def test_cost_needs_no_data() -> None:
     small, large = (
         cost(resolved(["task=lane", "data=culane", f"levels={levels}"]).config) for levels in ("p5", "p3+p4+p5")

@@ -19,6 +19,10 @@ class AttentionOptions(TaskOptions):
     kind = "images"
     monitor = "top1"
     mode = "max"
+    reports = ("top1", "top5", "loss")
+    printed = dict.fromkeys(
+        ("accuracy", "acc", "acc@1", "top-1 acc", "top-1 accuracy", "prec@1"), "top1"
+    ) | dict.fromkeys(("acc@5", "top-5 acc", "top-5 accuracy", "prec@5"), "top5")
 
     label_smoothing: float = option(0.0, fraction)
     """Probability mass spread over all classes in the training loss."""

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MetricCollection, SumMetric
+from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
@@ -16,7 +16,7 @@ from torchmetrics.classification import (
     MulticlassStatScores,
 )
 
-from exp.metrics.calibration import CalibrationError
+from exp.metrics.calibration import CalibrationError, Sum
 from exp.metrics.classification import IGNORED, Composed
 
 PUBLIC = {"ExpressionScores": __name__}
@@ -54,7 +54,7 @@ class ExpressionScores(Composed):
         self.matrix = MulticlassConfusionMatrix(classes, validate_args=False)
         self.unique = MulticlassStatScores(classes, average="micro", ignore_index=IGNORED, validate_args=False)
         self.calibration = CalibrationError(classes, BINS)
-        self.loss, self.votes_loss, self.votes_agreed = (_sum_metric() for _ in range(3))
+        self.loss, self.votes_loss, self.votes_agreed = Sum(), Sum(), Sum()
         self.augmented = MetricCollection(
             {
                 "top1": MulticlassAccuracy(classes, average="micro", validate_args=False),
@@ -166,8 +166,3 @@ def _seen(counts: Tensor) -> Tensor:
         counts: (C, 5) true positives, false positives, true negatives, false negatives and samples.
     """
     return counts[:, 0] + counts[:, 1] + counts[:, 4] > 0
-
-
-def _sum_metric() -> SumMetric:
-    """Returns an empty sum in float64 that does not look for NaN, for which it would wait for the device."""
-    return SumMetric(nan_strategy="disable").set_dtype(torch.float64)  # type: ignore[return-value]

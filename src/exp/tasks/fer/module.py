@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from exp.data.batches import Batches, ImageBatch
@@ -139,7 +140,8 @@ class Fer(ImageTask):
         views = None
         if scores.tta:
             seen = VIEWS[scores.tta](batch.images)
-            views = self(seen.flatten(0, 1)).float().softmax(1).unflatten(0, seen.shape[:2]).mean(0)
+            logits = self(rearrange(seen, "views n c h w -> (views n) c h w")).float()
+            views = rearrange(logits.softmax(1), "(views n) k -> views n k", views=len(seen)).mean(0)
         scores.update(
             self(batch.images).float(),
             batch.labels,

@@ -22,6 +22,10 @@ class FerOptions(TaskOptions):
     kind = "images"
     monitor = "top1"
     mode = "max"
+    reports = ("top1", "top1_*", "macro_f1", "macro_f1_*", "balanced_accuracy", "ece", "loss", "votes_*")
+    printed = dict.fromkeys(("accuracy", "acc", "test", "test accuracy", "PrivateTest"), "top1") | dict.fromkeys(
+        ("f1", "f1 score", "macro f1"), "macro_f1"
+    )
 
     label_smoothing: float = option(0.0, fraction)
     """Probability mass spread over all classes in the training loss."""

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 CROP = 44
@@ -24,7 +25,8 @@ def ten_crop_views(images: Tensor) -> Tensor:
     places.append(((height - tall) // 2, (width - wide) // 2))
     windows = [images[:, :, top : top + tall, left : left + wide] for top, left in places]
     resized = [F.interpolate(part, (height, width), mode="bilinear", align_corners=False) for part in windows]
-    return flip_views(torch.stack(resized).flatten(0, 1)).unflatten(1, (5, len(images))).flatten(0, 1)
+    both = flip_views(rearrange(torch.stack(resized), "crops n c h w -> (crops n) c h w"))
+    return rearrange(both, "flips (crops n) c h w -> (flips crops) n c h w", crops=len(resized))
 
 
 VIEWS = {"flip": flip_views, "ten_crop": ten_crop_views}

@@ -54,6 +54,15 @@ class GaitOptions(TaskOptions):
     kind = "walks"
     monitor = "mean_r1"
     mode = "max"
+    reports = ("nm_*", "bg_*", "cl_*", "mean_r1", "cross_*")
+    printed: ClassVar[dict[str, str]] = {
+        **{
+            f"{kind}{more}": f"{kind}_r1"
+            for kind in ("nm", "bg", "cl")
+            for more in ("", "@r1", " rank-1", "#5-6", "#1-2")
+        },
+        **dict.fromkeys(("mean", "average", "avg", "mean rank-1"), "mean_r1"),
+    }
     prefers: ClassVar[dict[str, str]] = {"fusion": "model"}
     sets: ClassVar[dict[str, tuple[str, ...]]] = {"order": ("train_order", "test_order")}
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from exp.data.source import DataError
@@ -72,6 +73,8 @@ class Lane(Task):
         self._splits: dict[str, LaneSplit] = {}
         self._before: dict[str, float] = {}
         self._grad_norm: Tensor | None = None
+        self._stage_read = -1
+        self._stage_weight = 0.0
 
     def example_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Returns the shape of an image; the model fills in a table of tokens itself."""
@@ -223,7 +226,7 @@ class Lane(Task):
         """
         rows = torch.arange(ids.shape[-1], device=ids.device).expand(ids.shape)
         right = torch.where(ids == PAD, ids.shape[-1], rows).flatten()
-        losses = F.cross_entropy(logits.flatten(0, 2).float(), right, reduction="none")
+        losses = F.cross_entropy(rearrange(logits, "b s t rows -> (b s t) rows").float(), right, reduction="none")
         return mean_over_images(losses.view(counted.shape), counted)
 
     def _cell_loss(self, seen: Seen, x: Tensor) -> Tensor:
@@ -236,8 +239,13 @@ class Lane(Task):
         return torch.stack(losses).mean()
 
     def _y_weight(self) -> float:
-        task = self.config.task
-        return Y_STAGES[int(self.y_stage)] if task.y_loss == "staged" else task.y_weight
+        if self.config.task.y_loss != "staged":
+            return self.config.task.y_weight
+        if (
+            self._stage_read != self.current_epoch
+        ):  # the stage moves between epochs, and reading it waits for the device
+            self._stage_read, self._stage_weight = self.current_epoch, Y_STAGES[int(self.y_stage)]
+        return self._stage_weight
 
     def _sampling_rate(self) -> float:
         begin, end = self.config.task.sampling_ramp

@@ -1,6 +1,6 @@
 """The lane task: a language model of lanes, its switches and data sets (notebook 001 and the LaneLM preprint)."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from exp.options.checks import at_least, probability
 from exp.options.fields import option
@@ -34,6 +34,26 @@ class LaneOptions(TaskOptions):
     monitor = "selection"
     mode = "max"
     headline = ("f1_50", "f1_75", "f1_50_swapped", "loss", "pixel_error", "zigzag", "alarms", "train_loss")
+    reports = (
+        *("f1_*", "mf1", "fp_*", "loss", "*_loss", "tf_acc", "ar_acc", "pixel_error", "pixel_error_image", "zigzag"),
+        *("first_mismatch", "lanes", "token_*", "uniformity", "uniformity_*", "ceiling_*", "commonest_token"),
+        *("grad_norm", "selection", "alarms"),
+    )
+    printed: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("f1", "f1@50", "total", "f1 total"), "f1_50"),
+        "f1@75": "f1_75",
+        "f1@90": "f1_90",
+        "mf1": "mf1",
+        "cross": "fp_cross",
+        "crowded": "f1_50_crowd",
+        "dazzle": "f1_50_hlight",
+        "dazzle light": "f1_50_hlight",
+        "no line": "f1_50_noline",
+        **{
+            kind: f"f1_50_{kind}"
+            for kind in ("normal", "crowd", "hlight", "shadow", "noline", "arrow", "curve", "night")
+        },
+    }
 
     tokens: Literal["absolute", "relative", "relative_published"] = "absolute"
     """Bins, differences with error feedback, or the source's differences, whose clamp makes 97 % of them one id."""

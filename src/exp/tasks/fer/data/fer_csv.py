@@ -128,9 +128,7 @@ def read_votes(path: Path, usages: np.ndarray) -> np.ndarray:
                 descents += int(named[1]) < last
                 last = int(named[1])
             if descents > _DESCENTS:
-                raise DataError(
-                    f"{path}: line {line}: {named and named[0]} comes too early; sort the rows as published"
-                )
+                raise DataError(f"{path}: line {line}: rows are not in the order of the images' names; get it again")
             votes[done] = [int(cell) for cell in cells]
             done += 1
     if done != len(votes):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 
@@ -35,7 +36,7 @@ def part_distances(embeddings: Tensor) -> Tensor:
         embeddings: (n, c, p).
     """
     with torch.autocast(embeddings.device.type, enabled=False):
-        x = embeddings.float().permute(2, 0, 1)
+        x = rearrange(embeddings.float(), "n c p -> p n c")
         squares = x.square().sum(2)
         squared = squares[:, :, None] + squares[:, None, :] - 2 * x @ x.transpose(1, 2)
         # The root has no gradient at 0: such pairs, and each walk with itself, are taken out before it.

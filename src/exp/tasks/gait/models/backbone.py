@@ -6,6 +6,7 @@ stem is torchvision's, used by ReelResnet of 000_5904b90314bc883c.txt.
 
 from typing import Any
 
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.layers.resnet import PLACEMENTS, AttentionFactory, BasicBlock, follows_stage
@@ -100,7 +101,7 @@ class FrameRows(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Maps frames (F, 1, H, W) to maps (F, out_channels, 8, 1)."""
         grid = nn.functional.adaptive_avg_pool2d(frames, 8)
-        return self.embed(grid[:, 0].transpose(1, 2)[..., None])
+        return self.embed(rearrange(grid, "f 1 h w -> f w h 1"))
 
 
 def frame_network(options: PooledOptions, att: AttentionFactory | None, placement: str) -> FrameResNet | FrameRows:

@@ -7,6 +7,7 @@ Source: Fu et al., "Horizontal Pyramid Matching for Person Re-identification", A
 from collections.abc import Callable
 
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.tasks.gait.options import PartPool
@@ -31,7 +32,7 @@ class HorizontalPooling(nn.Module):
         Raises:
             ValueError: There are more strips than rows.
         """
-        n, c, h, w = x.shape
+        h = x.shape[2]
         if h < self.bins:
             raise ValueError(f"HorizontalPooling: bins={self.bins} but the maps have {h} rows; lower bins or strides")
         if h % self.bins:
@@ -39,7 +40,7 @@ class HorizontalPooling(nn.Module):
                 lambda: F.adaptive_avg_pool2d(x, (self.bins, 1))[..., 0],
                 lambda: F.adaptive_max_pool2d(x, (self.bins, 1))[..., 0],
             )
-        strips = x.reshape(n, c, self.bins, h // self.bins * w)
+        strips = rearrange(x, "n c (p h) w -> n c p (h w)", p=self.bins)
         return self._join(lambda: strips.mean(3), lambda: strips.amax(3))
 
     def _join(self, mean: Callable[[], Tensor], maximum: Callable[[], Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ The baseline is GaitBase (Fan et al., CVPR 2023). ConvLstm, PartLstm and Attenti
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.layers.resnet import AttentionFactory
@@ -41,8 +42,8 @@ def flat(frames: Tensor, lengths: Sequence[int] | None) -> tuple[Tensor, Sequenc
         ValueError: The lengths do not add up, or a walk has no frame.
     """
     if lengths is None:
-        n, s, height, width = frames.shape
-        return frames.reshape(n * s, 1, height, width), [s] * n
+        n, s = frames.shape[:2]
+        return rearrange(frames, "n s h w -> (n s) 1 h w"), [s] * n
     if sum(lengths) != len(frames) or min(lengths) < 1:
         raise ValueError(f"{len(frames)} frames but walks of {list(lengths)} frames")
     return frames[:, None], lengths

@@ -6,6 +6,7 @@ Deep Person Re-identification", CVPRW 2019, for the batch-norm neck; in the form
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 
@@ -23,7 +24,7 @@ class SeparateFC(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps parts (n, in_channels, p) to (n, out_channels, p)."""
-        return (x.permute(2, 0, 1) @ self.weight).permute(1, 2, 0)
+        return rearrange(rearrange(x, "n c p -> p n c") @ self.weight, "p n c -> n c p")
 
 
 class SeparateBNNeck(nn.Module):
@@ -41,10 +42,9 @@ class SeparateBNNeck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps parts (n, c, p) to cosine logits (n, classes, p)."""
-        n, c, p = x.shape
-        normed = self.norm(x.reshape(n, c * p)).view(n, c, p)
-        vectors = F.normalize(normed, dim=1).permute(2, 0, 1)
-        return (vectors @ F.normalize(self.weight, dim=1)).permute(1, 2, 0)
+        normed = rearrange(self.norm(rearrange(x, "n c p -> n (c p)")), "n (c p) -> n c p", c=x.shape[1])
+        vectors = rearrange(F.normalize(normed, dim=1), "n c p -> p n c")
+        return rearrange(vectors @ F.normalize(self.weight, dim=1), "p n k -> n k p")
 
 
 class PartHead(nn.Module):

@@ -9,6 +9,7 @@ mended form: one vector a walk, the maximum or mean over its frames.
 from collections.abc import Sequence
 from typing import Any
 
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.layers.resnet import AttentionFactory
@@ -75,6 +76,5 @@ class ReelResnet(nn.Module):
                 "ReelResnet: parts=time compares frame by frame, so walks of different lengths cannot be compared;"
                 " take parts=pooled or one number of frames"
             )
-        return GaitOutput(
-            to_clips(vectors, lengths).transpose(1, 2), to_clips(self.fc(vectors), lengths).transpose(1, 2)
-        )
+        embedding, logits = (rearrange(to_clips(x, lengths), "n s c -> n c s") for x in (vectors, self.fc(vectors)))
+        return GaitOutput(embedding, logits)

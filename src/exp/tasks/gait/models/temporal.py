@@ -36,7 +36,7 @@ def pool_frames(maps: Tensor, lengths: Sequence[int], how: str) -> Tensor:
         how: max or mean.
     """
     if len(set(lengths)) == 1:
-        clips = maps.view(len(lengths), lengths[0], *maps.shape[1:])
+        clips = rearrange(maps, "(n s) ... -> n s ...", n=len(lengths))
         return clips.max(1).values if how == "max" else clips.mean(1)
     walks = maps.split(list(lengths))
     return torch.stack([walk.max(0).values if how == "max" else walk.mean(0) for walk in walks])
@@ -45,7 +45,7 @@ def pool_frames(maps: Tensor, lengths: Sequence[int], how: str) -> Tensor:
 def to_clips(maps: Tensor, lengths: Sequence[int]) -> Tensor:
     """Returns walks (F, ...) as (n, longest, ...), with zeros behind the shorter ones."""
     if len(set(lengths)) == 1:
-        return maps.view(len(lengths), lengths[0], *maps.shape[1:])
+        return rearrange(maps, "(n s) ... -> n s ...", n=len(lengths))
     return nn.utils.rnn.pad_sequence(list(maps.split(list(lengths))), batch_first=True)
 
 
@@ -156,7 +156,7 @@ class FrameLSTM(nn.Module):
             packed, (last, _) = self.lstm(pack_padded_sequence(x, steps, batch_first=True, enforce_sorted=False))
             states, _ = pad_packed_sequence(packed, batch_first=True)
         if self.options.readout == "last":
-            out = last.transpose(0, 1).flatten(1)
+            out = rearrange(last, "d b c -> b (d c)")
         elif steps is None:
             out = states.max(1).values if self.options.readout == "max" else states.mean(1)
         else:
@@ -166,7 +166,9 @@ class FrameLSTM(nn.Module):
                 out = states.masked_fill(beyond, -torch.inf).max(1).values
             else:
                 out = states.masked_fill(beyond, 0.0).sum(1) / steps[:, None]
-        return out.unflatten(1, (self.directions, self.hidden)).sum(1) if self.apart and self.directions > 1 else out
+        if self.apart and self.directions > 1:
+            return rearrange(out, "b (d c) -> b d c", d=self.directions).sum(1)
+        return out
 
 
 def _bytes_each(x: Tensor) -> int:

@@ -1,6 +1,7 @@
 """Which lane runs through which cell of a feature map: the target of an auxiliary loss for the image encoder."""
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 
@@ -25,4 +26,4 @@ def cell_lanes(x: Tensor, y: Tensor, grid: torch.Size | tuple[int, int], step: i
         across = (x[:, slot].nan_to_num() / step).long().clamp(0, columns - 1)
         image, row = there.nonzero(as_tuple=True)
         lanes[image, down[row] * columns + across[image, row]] = slot + 1
-    return lanes.view(-1, rows, columns)
+    return rearrange(lanes, "b (h w) -> b h w", h=rows)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.tasks.lane.options import LaneLMOptions
@@ -76,7 +77,7 @@ class LaneBlock(nn.Module):
 
     def memory(self, tokens: Tensor, mask: Tensor | None) -> Memory:
         """Returns the keys and values of visual tokens (B, N, dim), of which ``mask`` (B, N) says which count."""
-        keys, values = self._split(self.cross_memory(tokens), 2)
+        keys, values = rearrange(self.cross_memory(tokens), "b n (kv h d) -> kv b h n d", kv=2, h=self.heads)
         return Memory(keys, values, None if mask is None else mask[:, None, None])
 
     def forward(
@@ -107,8 +108,7 @@ class LaneBlock(nn.Module):
         return self.norms[branch](x + self.dropout(apply(x)))
 
     def _look_back(self, x: Tensor, cache: Cache | None, row: int) -> Tensor:
-        batch, lanes, rows, dim = x.shape
-        query, keys, values = self._split(self.self_in(x).view(batch * lanes, rows, 3 * dim), 3)
+        query, keys, values = rearrange(self.self_in(x), "b l r (qkv h d) -> qkv (b l) h r d", qkv=3, h=self.heads)
         if cache is None:
             # is_causal aligns query and key from the top left, which is right for whole sequences only.
             attended = F.scaled_dot_product_attention(query, keys, values, is_causal=True)
@@ -117,20 +117,14 @@ class LaneBlock(nn.Module):
             cache.values[:, :, row] = values[:, :, 0]
             keys, values = cache.keys[:, :, : row + 1], cache.values[:, :, : row + 1]
             attended = F.scaled_dot_product_attention(query, keys, values)
-        return self.self_out(attended.transpose(1, 2).reshape(batch, lanes, rows, dim))
+        return self.self_out(rearrange(attended, "(b l) h r d -> b l r (h d)", l=x.shape[1]))
 
     def _look_up(self, x: Tensor, memory: Memory, probe: list[Tensor] | None) -> Tensor:
-        batch, lanes, rows, dim = x.shape
-        (query,) = self._split(self.cross_query(x).view(batch, lanes * rows, dim), 1)
+        query = rearrange(self.cross_query(x), "b l r (h d) -> b h (l r) d", h=self.heads)
         if probe is not None:
             probe.append(uniformity(query, memory))
         attended = F.scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=memory.mask)
-        return self.cross_out(attended.transpose(1, 2).reshape(batch, lanes, rows, dim))
-
-    def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
-        """Splits (B, N, parts * dim) into parts of (B, heads, N, d)."""
-        batch, count, _ = x.shape
-        return x.view(batch, count, parts, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        return self.cross_out(rearrange(attended, "b h (l r) d -> b l r (h d)", l=x.shape[1]))
 
 
 @torch.no_grad()

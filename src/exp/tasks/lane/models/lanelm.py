@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.layers.options import RESNETS
@@ -164,7 +165,7 @@ class LaneLM(nn.Module):
     def _cells(self, level: str, tokens: Tensor, images: Tensor) -> Tensor:
         assert self.cell_head is not None
         rows = -(-images.shape[2] // self.visual.step(level))
-        return self.cell_head(tokens).transpose(1, 2).unflatten(2, (rows, -1))
+        return rearrange(self.cell_head(tokens), "b (h w) slots -> b slots h w", h=rows)
 
     def _mask(self, level: str, stage: Tensor, filled: Tensor) -> Tensor:
         cells = nn.functional.adaptive_max_pool2d(filled[:, None].float(), stage.shape[-2:])

@@ -1,6 +1,7 @@
 """Sine and cosine codes of places in a feature map (Vaswani et al., 2017, in two dimensions as in DETR)."""
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 PERIOD = 200.0
@@ -28,7 +29,7 @@ def sincos2d(height: int, width: int, dim: int, *, step: float = 1.0, device: to
     down, across = ((torch.arange(count, device=device) + 0.5) * step for count in (height, width))
     rows = sincos(down, dim // 2)[:, None].expand(height, width, dim // 2)
     columns = sincos(across, dim // 2)[None].expand(height, width, dim // 2)
-    return torch.cat([rows, columns], 2).reshape(height * width, dim)
+    return rearrange(torch.cat([rows, columns], 2), "h w d -> (h w) d")
 
 
 def sincos(places: Tensor, dim: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 
@@ -26,10 +27,9 @@ class TokenPool(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        batch, count, dim = tokens.shape
-        keys, values = self.keys_values(tokens).view(batch, count, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
-        queries = self.queries.view(1, -1, self.heads, dim // self.heads).transpose(1, 2).expand(batch, -1, -1, -1)
+        keys, values = rearrange(self.keys_values(tokens), "b n (kv h d) -> kv b h n d", kv=2, h=self.heads)
+        queries = rearrange(self.queries, "q (h d) -> h q d", h=self.heads).expand(len(tokens), -1, -1, -1)
         gathered = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=None if mask is None else mask[:, None, None]
         )
-        return self.norm(self.out(gathered.transpose(1, 2).reshape(batch, -1, dim)))
+        return self.norm(self.out(rearrange(gathered, "b h q d -> b q (h d)")))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from exp.tasks.lane.models.fpn import LEVELS, STRIDES
@@ -57,7 +58,7 @@ class VisualTokens(nn.Module):
                 deviation, mean = torch.std_mean(features, (1, 2, 3), keepdim=True)
                 features = (features - mean) / (deviation + 1e-6)
             height, width = features.shape[-2:]
-            flat = features.flatten(2).transpose(1, 2)
+            flat = rearrange(features, "b c h w -> b (h w) c")
             encoded = self.projections[i](self.norms[i](flat))
             if self.options.encoder == "residual":
                 encoded = encoded + self.skips[i](flat)

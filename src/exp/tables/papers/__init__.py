@@ -1,0 +1,1 @@
+"""Tables of papers read from LaTeX, Markdown, HTML and CSV, and written as tables that run."""
