@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,62 +14,89 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "lightning"
 
 TWICE = """
 import json, os, signal, sys
-from exp.__main__ import speed_up
-from exp.options.compose import resolved
-from exp.run.job import run_cell
-name, folder, batch = sys.argv[1], sys.argv[2], int(sys.argv[3])
-options = [f"task={name}", "trainer.max_epochs=3", "trainer.threads=1", "trainer.log_every=1"]
-def cell(kind):
-    return resolved([*options, f"cells.dir={folder}/{kind}"])
 from exp.callbacks import recorder
 from exp.cells.cell import Cell
+from exp.options.compose import resolved
+from exp.run.job import run_cell
 recorder.REPORT_SECONDS = 0
-whole = cell("whole")
-assert run_cell(whole, command="") == "done", Cell.of(whole).status()
-broken = cell("broken")
-def stop(progress):
-    if progress["epoch"] == 1 and progress["batch"] == batch and not progress["epoch_done"]:
-        os.kill(os.getpid(), signal.SIGTERM)
-state = run_cell(broken, command="", report=stop)
-assert state == "waiting", Cell.of(broken).status()
-assert run_cell(broken, command="") == "done", Cell.of(broken).status()
-first, second = Cell.of(whole).result(), Cell.of(broken).result()
-lines = [[{k: v for k, v in json.loads(line).items() if k not in ("time", "seconds")}
-          for line in open(Cell.of(each).path / "metrics.jsonl")] for each in (whole, broken)]
-print(json.dumps({"same": first["weights_sha256"] == second["weights_sha256"], "test": [first["test"], second["test"]],
-    "lines": lines[0] == lines[1], "first": lines[0], "samples": [first["samples_seen"], second["samples_seen"]],
-    "code": sorted(first["code"]), "best": first["best"], "tested_on": first.get("tested_on")}))
+folder = sys.argv[1]
+for name, batch in json.loads(sys.argv[2]).items():
+    options = [f"task={name}", "trainer.max_epochs=3", "trainer.threads=1", "trainer.log_every=1"]
+    whole, broken = (resolved([*options, f"cells.dir={folder}/{kind}"]) for kind in ("whole", "broken"))
+    assert run_cell(whole, command="") == "done", Cell.of(whole).status()
+
+    def stop(progress):
+        if progress["epoch"] == 1 and progress["batch"] == batch and not progress["epoch_done"]:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    state = run_cell(broken, command="", report=stop)
+    assert state == "waiting", Cell.of(broken).status()
+    assert run_cell(broken, command="") == "done", Cell.of(broken).status()
+    first, second = Cell.of(whole).result(), Cell.of(broken).result()
+    lines = [[{k: v for k, v in json.loads(line).items() if k not in ("time", "seconds")}
+              for line in open(Cell.of(each).path / "metrics.jsonl")] for each in (whole, broken)]
+    print(json.dumps({"name": name, "same": first["weights_sha256"] == second["weights_sha256"],
+        "test": [first["test"], second["test"]], "lines": lines,
+        "samples": [first["samples_seen"], second["samples_seen"]],
+        "code": sorted(first["code"]), "tested_on": first.get("tested_on")}))
 """
 
+MODULES = {
+    "autoencoder": (4, "test_loss", 1800),
+    "gan": (3, "val_distance", 1536),
+    "reverse": (5, "test_acc", 1536),
+    "tabular": (4, "test_rmse", 840),
+    "shapes": (2, "test_iou", 384),
+}
+"""Batch of the second epoch at which it is stopped, metric of the test, samples of three epochs."""
 
-@pytest.mark.parametrize(
-    ("name", "batch", "metric", "samples"),
-    [
-        ("autoencoder", 4, "test_loss", 1800),
-        ("gan", 3, "val_distance", 1536),
-        ("reverse", 5, "test_acc", 1536),
-        ("tabular", 4, "test_rmse", 840),
-        ("shapes", 2, "test_iou", 384),
-    ],
-)
-def test_a_module_is_trained_and_gone_on_with(name: str, batch: int, metric: str, samples: int, tmp_path: Path) -> None:
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", TWICE, name, str(tmp_path), str(batch)],
-        cwd=EXAMPLES,
-        env=ENVIRONMENT | {"OMP_WAIT_POLICY": "PASSIVE"},
-        capture_output=True,
-        text=True,
-        timeout=600,
+        [sys.executable, "-W", "ignore", "-c", TWICE, str(tmp_path_factory.mktemp("cells")),
+         json.dumps({name: batch for name, (batch, _, _) in MODULES.items()})],
+        cwd=EXAMPLES, env=ENVIRONMENT | {"OMP_WAIT_POLICY": "PASSIVE"}, capture_output=True, text=True, timeout=900,
         check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    got = json.loads(done.stdout.splitlines()[-1])
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = done.stdout.splitlines()
+    results = {record["name"]: record for record in (json.loads(line) for line in lines if line.startswith("{"))}
+    return results | {"said": {"lines": [line for line in lines if not line.startswith("{")]}}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_is_trained_and_gone_on_with_to_the_same_weights(name: str, trained: dict[str, Any]) -> None:
+    _, metric, samples = MODULES[name]
+    got = trained[name]
     assert got["same"]
     assert got["test"][0] == got["test"][1]
     assert set(got["test"][0]) == {metric}
     assert got["samples"] == [samples, samples]
-    assert got["lines"], got["first"]
+    assert got["lines"][0] == got["lines"][1]
     assert {"studies.modules", "studies.options"} <= set(got["code"])
     assert got["tested_on"] == ("val" if name == "gan" else None)
-    said = "an interrupted epoch begins anew" in done.stdout
-    assert said == (name == "shapes")
+
+
+def test_a_stream_says_that_it_begins_an_epoch_anew(trained: dict[str, Any]) -> None:
+    said = [line for line in trained["said"]["lines"] if "an interrupted epoch begins anew" in line]
+    assert len(said) == 3  # the whole run, the one that is stopped, and its second part
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("optim.lr=0.1",), "optim.lr=0.1: nothing reads it, since studies.modules:LitAutoencoder"),
+        (("trainer.ema=0.9",), "trainer.ema=0.9: nothing reads it"),
+        (("att=se",), "att=se: nothing reads it"),
+        (("hidden=0",), "hidden=0: has to be at least 1"),
+        (("model=resnet18",), "model=resnet18: is for images, but task=autoencoder works on autoencoder"),
+    ],
+)
+def test_what_nothing_would_read_is_refused(words: tuple[str, ...], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "exp", "cost", "task=autoencoder", *words],
+        cwd=EXAMPLES, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert said in done.stderr
