@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from exp.options.errors import CellFailed, ConfigError
+from exp.run.from_cell import told, with_choices_of_checkpoint
 
 SWEEPER_TABLE = "hydra.sweeper.table="
 
@@ -28,7 +29,10 @@ def train(arguments: list[str]) -> int:
     from exp.run import exit_code
     from exp.run.foreground import under_hydra
 
-    arguments = _table_to_sweeper(arguments)
+    completed = with_choices_of_checkpoint(arguments)
+    if note := told(arguments, completed):
+        print(note, flush=True)
+    arguments = _table_to_sweeper(completed)
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

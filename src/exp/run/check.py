@@ -47,7 +47,7 @@ def look_over(make: Make) -> Iterator[Finding]:
     """
     yield _data(make([]))
     with tempfile.TemporaryDirectory() as folder:
-        short = [f"cells.dir={folder}", "trainer.log_every=1", "cells.keep=[last,best]"]
+        short = [f"cells.dir={folder}", "trainer.log_every=1", "cells.keep=last+best"]
         yield _learns(make([*short, "trainer.overfit_batches=1", f"trainer.max_epochs={STEPS}"]))
         few = [*short, f"trainer.overfit_batches={BATCHES}", "trainer.max_epochs=2"]
         whole = make(few)
