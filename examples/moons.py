@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from sklearn.datasets import make_moons
 from torch import nn
