@@ -168,7 +168,7 @@ class Keeper(pl.Callback):
     def _limit(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:
         """Ends the training where its steps or its time are used up, and returns whether they are."""
         over = 0 <= self.max_steps <= trainer.global_step
-        if self.max_seconds < math.inf:
+        if self.max_seconds < math.inf and (trainer.world_size == 1 or trainer.global_step % CHECK_EVERY == 0):
             over = trainer.strategy.broadcast(over or self.train_seconds >= self.max_seconds)
         trainer.should_stop = trainer.should_stop or over
         return over
