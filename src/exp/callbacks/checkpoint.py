@@ -237,4 +237,5 @@ class Keeper(pl.Callback):
 def _validates(trainer: pl.Trainer, batch_idx: int) -> bool:
     """Returns whether a validation follows a micro-batch of the epoch."""
     due = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-    return trainer.enable_validation and due and (batch_idx + 1) % trainer.val_check_batch == 0
+    every = trainer.val_check_batch or math.inf
+    return trainer.enable_validation and due and (batch_idx + 1) % every == 0
