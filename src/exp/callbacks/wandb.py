@@ -48,9 +48,12 @@ def start(folder: Path, *, project: str, entity: str | None, system: bool = Fals
         system: Whether W&B gathers the machine's load, git state and console output.
         run: More for ``wandb.init``.
     """
-    console = "wrap" if system else "off"
     settings = wandb.Settings(
-        silent=True, console=console, init_timeout=30, x_disable_stats=not system, disable_git=not system
+        silent=True,
+        console="wrap" if system else "off",
+        init_timeout=30,
+        x_disable_stats=not system,
+        disable_git=not system,
     )
     wanted = mode()
     try:
