@@ -240,7 +240,7 @@ def write_report(root: Path, wanted: dict[str, list[list[str]]], compose: Compos
     from exp.tables.report import write
 
     planner = Planner(root, compose=compose)
-    comparisons = []
+    comparisons: list[Comparison] = []
     for name in dict.fromkeys([*wanted, *known_tables(root)]):
         variants = wanted.get(name) or choices.variants(root, name)
         try:
