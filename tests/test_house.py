@@ -21,6 +21,7 @@ FLOORS = (
     {"run"},
     {"sweep"},
     {"tables"},
+    {"watch"},
     {"commands"},
     {"__main__"},
 )
@@ -54,6 +55,7 @@ LAZY = {
     ("exp.sweep.server", "exp.cells.cell"),
     ("exp.sweep.server", "exp.options.catalog"),
     ("exp.sweep.server", "exp.options.resolve"),
+    ("exp.sweep.server", "exp.run.calibrate"),
     ("exp.sweep.server", "exp.run.job"),
     ("exp.sweep.server", "exp.run.train"),
     ("exp.sweep.server", "exp.tasks.build"),

@@ -11,6 +11,7 @@ VERBS = {
     "cost": "parameters, MACs and FLOPs of a model",
     "diff": "how two cells differ",
     "table": "published tables: list, run, compare, check",
+    "watch": "how the cells go, live, in the terminal or in a browser",
     "report": "one page with every table that has run",
     "predict": "predictions of a trained cell on your own files",
     "score": "official scores of prediction files",

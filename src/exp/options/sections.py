@@ -4,7 +4,7 @@ import importlib.util
 import itertools
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from exp.options.checks import above, at_least, fraction
+from exp.options.checks import above, at_least, duration, fraction, program
 from exp.options.fields import Options, option
 
 if TYPE_CHECKING:
@@ -228,6 +228,12 @@ class Sweep(Section):
     """How often a failed cell is tried again."""
     cells: str | None = option(None, identity=False)
     """YAML file that lists explicit cells, each a mapping of overrides."""
+    dry: bool = option(False, identity=False)
+    """Tell how many cells would run, how long and on how much disk, and run none."""
+    budget: str | None = option(None, duration, identity=False)
+    """Wall-clock time, such as 2h or 90min, after which the cells that run save and stop, and no further one starts."""
+    notify: str | None = option(None, program, identity=False)
+    """Program that is run once at the end, without a shell, with the summary on its standard input."""
 
 
 class Cells(Section):

@@ -30,6 +30,8 @@ def under_hydra(config: Any) -> Any:
     assert isinstance(plain, dict)
     try:
         resolved = resolve({str(key): value for key, value in plain.items()}, HydraConfig.get().overrides.task)
+        if resolved.config.sweep.dry and HydraConfig.get().mode == RunMode.RUN:
+            raise ConfigError("sweep.dry=true: is for sweeps and tables; add --multirun")
         step = srun.step()
         if step is not None:
             step.check(resolved.config.trainer.devices)

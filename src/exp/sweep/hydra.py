@@ -15,6 +15,7 @@ from exp.cells.terminal import typed_command
 from exp.options.compose import Composition
 from exp.options.errors import CellFailed, ConfigError
 from exp.run import exit_code, srun
+from exp.sweep.course import Course
 from exp.sweep.elsewhere import land_in, run_elsewhere
 from exp.sweep.front import sweep
 from exp.sweep.plan import explicit_cells, plan
@@ -57,7 +58,9 @@ def sweep_arguments(
     arguments: list[str], context: HydraContext, task_function: TaskFunction, config: DictConfig, screen: Screen
 ) -> int:
     """Runs a sweep with our launcher or with another."""
-    exit_code.code = run_cells(combinations(arguments, config), context, task_function, config, screen)
+    course = Course.of(config, typed_command())
+    cells = combinations(arguments, config)
+    exit_code.code = course.end(run_cells(cells, context, task_function, config, screen, course))
     return exit_code.code
 
 
@@ -67,6 +70,7 @@ def run_cells(
     task_function: TaskFunction,
     config: DictConfig,
     screen: Screen,
+    course: Course,
 ) -> int:
     """Runs the cells of given overrides with our launcher or with another; returns the exit code.
 
@@ -77,9 +81,12 @@ def run_cells(
         raise ConfigError("--multirun: srun started several tasks, each would run the sweep; start one")
     invalid = config.sweep.invalid or "error"
     compose = composer(context, config)
-    if OmegaConf.select(config, "hydra.launcher._target_") == "hydra_plugins.exp_cells.CellsLauncher":
-        return sweep(cells, compose, screen, invalid=invalid, command=typed_command())
-    return run_elsewhere(cells, compose, context, task_function, config, screen)
+    if (
+        config.sweep.dry
+        or OmegaConf.select(config, "hydra.launcher._target_") == "hydra_plugins.exp_cells.CellsLauncher"
+    ):
+        return sweep(cells, compose, screen, invalid=invalid, command=typed_command(), course=course)
+    return run_elsewhere(cells, compose, context, task_function, config, screen, course)
 
 
 def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, config: DictConfig) -> list[JobReturn]:
@@ -97,12 +104,13 @@ def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, 
         ConfigError: A cell is invalid, or the sweeper would look for the worst.
         KeyboardInterrupt: The user or the system asked to stop.
     """
+    _refuse_course(config)
     cells = [list(overrides) for overrides in job_overrides]
     compose = composer(context, config)
     land_in(config, plan(cells, compose).cells[0].cell.root)
     planned = [plan([overrides], compose).cells[0] for overrides in cells]
     _same_direction(config, {one.resolved.config.task.mode for one in planned})
-    code = sweep(cells, compose, Screen(), invalid="error", command=typed_command())
+    code = sweep(cells, compose, Screen(), invalid="error", command=typed_command(), course=Course())
     exit_code.code = max(exit_code.code, code)
     if code == EXIT_CODES["waiting"]:
         raise KeyboardInterrupt
@@ -115,6 +123,15 @@ def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, 
         done.return_value = best["value"] if best else CellFailed(_why(one.cell.path.name, status, result is not None))
         returns.append(done)
     return returns
+
+
+def _refuse_course(config: DictConfig) -> None:
+    """Another sweeper asks for its cells batch by batch, and when it is over is not ours to know."""
+    for name in ("budget", "notify", "dry"):
+        if config.sweep[name] is not None:
+            raise ConfigError(
+                f"sweep.{name}={config.sweep[name]}: is for grids, lists of cells and tables; leave it out"
+            )
 
 
 def _why(name: str, status: dict[str, Any], done: bool) -> str:

@@ -125,10 +125,12 @@ class Planner:
         root: Folder of all cells.
         stale: Whether to look for changed data and code as well.
         compose: Composes overrides; under Hydra's own application its, else ours.
+        keep: Whether what was composed is kept in the folder for the next command.
     """
 
-    def __init__(self, root: Path, *, stale: bool = True, compose: Composition = STANDARD) -> None:
+    def __init__(self, root: Path, *, stale: bool = True, compose: Composition = STANDARD, keep: bool = True) -> None:
         self.root = root
+        self._keep = keep
         self._composer = Composer(root, compose)
         self._cells = CellPlanner(self._composer, root, stale=stale)
 
@@ -168,7 +170,8 @@ class Planner:
             alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in names]
             if any(isinstance(one, Resolved) for one in alone):
                 raise ConfigError(errors[0])
-        self._composer.keep()
+        if self._keep:
+            self._composer.keep()
         left_out = [one for one in table.rows if one not in names]
         return TablePlan(table, overrides, given, self.root, seeds, rows, left_out, chosen, notes, schedule)
 

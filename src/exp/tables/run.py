@@ -7,8 +7,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from rich.console import Console
 
+from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError
 from exp.run import exit_code
+from exp.sweep.course import Course
 from exp.sweep.hydra import composer, run_cells
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.screen import Screen
@@ -68,8 +70,9 @@ def run_tables(
     """
 
     def sweep(cells: list[list[str]], screen: Screen) -> int:
-        return run_cells(cells, context, task_function, config, screen)
+        return run_cells(cells, context, task_function, config, screen, course)
 
+    course = Course.of(config, typed_command())
     planner = Planner(root_of(overrides), compose=composer(context, config))
     exit_code.code = 0
     for name in map(canonical, tables.split(",")):
@@ -77,7 +80,7 @@ def run_tables(
         exit_code.code = max(exit_code.code, code)
         if code == 130:
             break
-    return exit_code.code
+    return course.end(exit_code.code)
 
 
 def run_with_needs(name: str, overrides: list[str], planner: Planner, sweep: Sweep) -> int:
@@ -104,10 +107,14 @@ def run_rows(plan: TablePlan, planner: Planner, sweep: Sweep) -> int:
     Raises:
         ConfigError: None can.
     """
+    dry = any(word.lower() == "sweep.dry=true" for word in plan.given.run)
+    if plan.problem and dry and plan.waits:
+        print(f"table {plan.table.name}: which cells it has, these results decide")
+        return 0
     if plan.problem:
         raise ConfigError(f"table {plan.table.name}: nothing of it can run here: {plan.problem}")
-    choices.keep(plan.root, plan.table.name, plan.given, plan.chosen)
-
+    if not dry:
+        choices.keep(plan.root, plan.table.name, plan.given, plan.chosen)
     cells = [[*one.overrides, *_run_only(plan)] for row in plan.rows for one in row.cells]
     return sweep(cells, TableScreen(plan, planner))
 
