@@ -1,22 +1,34 @@
 """A sweep from the user's side: plan, run, table, what to do next. Loads no torch."""
 
+import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.text import Text
 
 from exp.cells.cell import EXIT_CODES
-from exp.cells.terminal import disk, shown
+from exp.cells.terminal import disk, pasted, shown
 from exp.options.errors import ConfigError
-from exp.sweep.plan import Compose, Plan, plan
+from exp.sweep.plan import Compose, Plan, Planned, plan
 from exp.sweep.pool import Outcome, Pool, Slots
 from exp.sweep.progress import Progress
 from exp.sweep.screen import Screen
 from exp.sweep.summary import duration, with_short_seeds
 
+Watch = Callable[[dict[str, Planned]], None]
+"""Takes the cells that run now, by key."""
 
-def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *, invalid: str, command: str) -> int:
+
+def sweep(
+    combinations: Iterable[list[str]],
+    compose: Compose,
+    screen: Screen,
+    *,
+    invalid: str,
+    command: str,
+    watch: Watch = lambda running: None,
+) -> int:
     """Runs what is missing of a sweep and prints its table.
 
     Args:
@@ -25,6 +37,7 @@ def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *
         screen: How the cells are shown.
         invalid: ``error`` or ``skip`` for combinations of choices that contradict each other.
         command: What the user typed.
+        watch: Called about four times a second with the cells that run, by key.
 
     Returns:
         Exit code: 0 where all cells are done, 1 where one failed or is unfinished, 130 where the sweep was interrupted.
@@ -39,17 +52,23 @@ def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *
     outcomes: dict[str, Outcome] = {}
     interrupted = False
     if planned.todo:
-        outcomes, interrupted = _run(planned, screen, command, invalid, console)
+        outcomes, interrupted = _run(planned, screen, command, invalid, console, watch)
     return report(planned, outcomes, interrupted, command, time.monotonic() - started, console, screen)
 
 
 def _run(
-    planned: Plan, screen: Screen, command: str, invalid: str, console: Console
+    planned: Plan, screen: Screen, command: str, invalid: str, console: Console, watch: Watch
 ) -> tuple[dict[str, Outcome], bool]:
     todo = planned.todo
     options = todo[0].resolved.config.sweep
     with Progress(todo, screen.names(planned.cells), _finished(planned), console) as view:
-        pool = Pool(command, view.update)
+        by_key = {one.resolved.key: one for one in todo}
+
+        def update(running: set[str]) -> None:
+            view.update(running)
+            watch({key: by_key[key] for key in by_key if key in running})
+
+        pool = Pool(command, update)
         try:
             check_models(planned, pool, invalid)
             accelerators: set[str] = {one.resolved.config.trainer.accelerator for one in planned.todo}
@@ -140,11 +159,11 @@ def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:
     if failed:
         return f"Next: see the errors above. {command} tries failed cells again; sweep.force=failed diverged ones too"
     if len({one.resolved.seed for one in planned.cells}) == 1:
-        without = " ".join(word for word in command.split(" ") if not word.startswith("seed="))
+        without = pasted(*(word for word in shlex.split(command) if not word.startswith("seed=")))
         why = "differences of one seed say nothing; " if len(planned.cells) > 1 else ""
         return f"Next: {why}{without} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in screen.pair(planned)]
-    return f"Next: exp diff {' '.join(two)}" if len(two) == 2 else ""
+    return f"Next: {pasted('exp', 'diff', *two)}" if len(two) == 2 else ""
 
 
 def new_console() -> Console:
