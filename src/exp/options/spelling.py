@@ -9,13 +9,11 @@ from exp.options.fields import fields
 from exp.options.words import CHOSEN
 
 FAMILIAR = {
-    "accumulate_grad_batches": "trainer.accumulate=N",
     "arch": "model=NAME",
     "attention": "att=NAME",
     "backbone": "model=NAME",
     "batch": "data.batch_size=N",
     "bs": "data.batch_size=N",
-    "callbacks": "options such as trainer.patience=N, trainer.ema=0.999 and att.record=true",
     "checkpoint": "ckpt=PATH",
     "ckpt_path": "ckpt=PATH",
     "data_dir": "data.root=PATH",
@@ -30,7 +28,6 @@ FAMILIAR = {
     " DIR/experiment of your own takes +experiment=NAME",
     "extras": "nothing like it; exp help shows what there is",
     "gpus": "trainer.devices=N",
-    "gradient_clip_val": "optim.clip=NORM",
     "hparams_search": "hydra/sweeper=optuna",
     "learning_rate": "optim.lr=RATE",
     "log_dir": "cells.dir=PATH",
@@ -50,8 +47,6 @@ FAMILIAR = {
     "resume": "the same command again, which goes on by itself",
     "save_dir": "cells.dir=PATH",
     "scheduler": "optim.schedule=constant, step, multistep or cosine",
-    "strategy": "trainer.devices=N",
-    "tags": "logger=wandb, which tags a run with its recipe and data set",
     "task_name": "task=NAME",
     "test": "trainer.max_epochs=0 with ckpt=PATH to test only",
     "train": "trainer.max_epochs=0 with ckpt=PATH to test only",
