@@ -77,7 +77,7 @@ def test_what_a_sweep_prints_next_is_what_was_typed_with_more_seeds(
         shutil.copytree(cell, tmp_path / name)
         words = ["--multirun", *WORDS, f'cells.dir="{name}"', "seed=0"]
         out = printed(capsys, words)
-        command = re.search(r"no difference; (.*) runs only the cells that are missing", out)
+        command = re.search(r"Next: (?:[^;]*; )?(.*) runs only the cells that are missing", out)
         assert command
         assert typed(command[1]) == [*words[:-1], "seed=0,1,2"]
 

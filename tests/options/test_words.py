@@ -37,6 +37,7 @@ REFUSED = {
     "att=ca,se": "att=ca,se: several values; add --multirun to run a cell for each",
     "seed=range(3)": "seed=range(3): several values; add --multirun to run a cell for each",
     "lr=0.1,0.2": "lr=0.1,0.2: several values; add --multirun to run a cell for each (one list is written [0.1,0.2]",
+    "cells.dir=/a,b": """one text with a comma 'cells.dir="/a,b"')""",
     # Special characters are named, with the form to type.
     "data.root=/a (1)": """data.root=/a (1): ( has a meaning of its own in Hydra's grammar; as a text it is written \
 'data.root="/a (1)"'""",

@@ -12,7 +12,7 @@ from exp.commands.flags import SEARCHPATH, LineParser, searched
 from exp.options.compose import Composition
 from exp.options.errors import ConfigError, DataError, nearest, shown
 from exp.options.resolve import Resolved, resolve
-from exp.options.words import expanded
+from exp.options.words import CHOSEN, expanded
 
 
 def run_verb(verb: str, words: list[str]) -> int:
@@ -22,7 +22,8 @@ def run_verb(verb: str, words: list[str]) -> int:
         ConfigError: There is no such verb.
     """
     if verb not in VERBS:
-        raise ConfigError(f"{verb}: no such verb; there are {', '.join(VERBS)}{nearest(verb, VERBS)}")
+        chosen = f"; a choice is written {verb}=NAME" if verb in CHOSEN else nearest(verb, VERBS)
+        raise ConfigError(f"{verb}: no such verb; there are {', '.join(VERBS)}{chosen}")
     module = importlib.import_module(f"exp.commands.{verb}")
     parser = LineParser(
         prog=f"exp {verb}",

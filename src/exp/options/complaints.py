@@ -45,6 +45,8 @@ def one_line(error: BaseException, choices: Callable[[str], list[str]], chosen: 
         return f"~{match[1]}: there is nothing of that name to take away"
     if match := re.search(r"Error resolving interpolation '(.+)', possible", text):
         return f"{match[1]}: names no group; a group's choice may refer to another's, such as ${{task}}"
+    if "Unsupported item value in defaults" in text:
+        return "defaults: an entry is a text or a GROUP: CHOICE pair"
     if match := re.search(r"(?:primary config|config) '([^']+)' must be a DictConfig", text):
         return f"{match[1]}: expected a mapping of options, such as 'seed: 1'"
     return _configuration(error, text)
@@ -88,6 +90,8 @@ def _configuration(error: BaseException, text: str) -> str:
             return "a file of configuration is not UTF-8 text"
         if "raised while resolving interpolation" in words:
             return f"{key or 'a value'}: {_plain(words)}"
+        if type(one).__name__ == "GrammarParseError":
+            return f"{key or 'a value'}: its ${{...}} is not well-formed"
         if "Incompatible key type" in words:
             return f"{key.rpartition('.')[0] or 'a mapping'}: one of its names is no text"
         if "does not support deletion" in words:

@@ -107,7 +107,7 @@ def _several(word: str, key: str) -> str:
     text = word.partition("=")[2]
     listed = ""
     if key not in CHOSEN and "," in text and not text.startswith(("choice(", "range(", "glob(", "sort(", "shuffle(")):
-        listed = f" (one list is written [{text}], one text with a comma in quotes of its own)"
+        listed = f" (one list is written [{text}], one text with a comma {_as_text(word)})"
     return f"{word}: several values; add --multirun to run a cell for each{listed}"
 
 
@@ -147,8 +147,6 @@ def _malformed(word: str) -> str:
     if not re.fullmatch(r"[A-Za-z_$][\w\-$]*([./@:]+[\w\-$]+)*", name, re.ASCII):
         return f"{word}: {key or 'nothing'} is no option's name; write OPTION=VALUE"
     odd = next((character for character in value if not PLAIN.match(character)), "")
-    single = '"' in value
-    shown = f"{key}={quoted(value, double=not single)}"
     what = f"{_named(odd)} has a meaning of its own in Hydra's grammar" if odd else "is not complete"
     function = re.match(rf"({'|'.join(FUNCTIONS)})\(.*\)$", value)
     if function:
@@ -157,7 +155,14 @@ def _malformed(word: str) -> str:
         what = f"a quote {odd} is opened and not closed"
     elif odd and ord(odd) > 126:
         what = f"{_named(odd)} has to be in quotes in Hydra's grammar"
-    return f"{word}: {what}; as a text it is written {shell(shown)}"
+    return f"{word}: {what}; as a text it is written {_as_text(word)}"
+
+
+def _as_text(word: str) -> str:
+    """Returns a word whose value is taken as a text, as it is typed in a shell."""
+    key, _, value = word.partition("=")
+    single = '"' in value
+    return shell(f"{key}={quoted(value, double=not single)}")
 
 
 def _named(character: str) -> str:
