@@ -45,6 +45,8 @@ def one_line(error: BaseException, choices: Callable[[str], list[str]], chosen: 
         return f"~{match[1]}: there is nothing of that name to take away"
     if match := re.search(r"Error resolving interpolation '(.+)', possible", text):
         return f"{match[1]}: names no group; a group's choice may refer to another's, such as ${{task}}"
+    if match := re.search(r"hydra\.searchpath must be a list of strings\. Got: (.*)", text):
+        return f"hydra.searchpath={match[1]}: expected a list of folders, such as [file:///home/me/conf]"
     if "Unsupported item value in defaults" in text:
         return "defaults: an entry is a text or a GROUP: CHOICE pair"
     if match := re.search(r"(?:primary config|config) '([^']+)' must be a DictConfig", text):
@@ -107,4 +109,4 @@ def _plain(text: str) -> str:
     text = " ".join(text.split("\n")[0].split())
     text = re.sub(r"\b\w*(?:Error|Exception)(?: raised while resolving interpolation)?: ?", "", text)
     text = re.sub(r"See https?://\S+.*$|full_key: .*$|object_type=.*$", "", text)
-    return re.sub(r"\b(?:omegaconf|hydra)(?:\.\w+)+\b", "Hydra", text).strip(" .")
+    return re.sub(r"\b(?:omegaconf|hydra\.(?:errors|core|plugins|_internal))(?:\.\w+)*\b", "Hydra", text).strip(" .")
