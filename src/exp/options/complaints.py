@@ -109,4 +109,6 @@ def _plain(text: str) -> str:
     text = " ".join(text.split("\n")[0].split())
     text = re.sub(r"\b\w*(?:Error|Exception)(?: raised while resolving interpolation)?: ?", "", text)
     text = re.sub(r"See https?://\S+.*$|full_key: .*$|object_type=.*$", "", text)
+    for foreign, ours in (("DictConfig", "a mapping"), ("ListConfig", "a list"), ("NoneType", "nothing")):
+        text = text.replace(foreign, ours)
     return re.sub(r"\b(?:omegaconf|hydra\.(?:errors|core|plugins|_internal))(?:\.\w+)*\b", "Hydra", text).strip(" .")
