@@ -81,6 +81,7 @@ def start(folder: Path, *, project: str, entity: str | None, system: bool = Fals
             "W&B cannot be reached (%s); this run goes on offline, wandb sync sends it later", why
         )
         wanted = "offline"
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else it asks its server at the end, offline as well
     return wandb.init(mode=wanted, **where, **run)  # type: ignore[arg-type]
 
 
