@@ -63,7 +63,7 @@ class Flags:
         from hydra._internal.utils import get_args_parser
 
         parser = get_args_parser()
-        parser.error = lambda message: complain(parser, message)  # type: ignore[method-assign, assignment]
+        parser.error = lambda message: complain(parser, message)  # type: ignore[method-assign]
         given = parser.parse_intermixed_args(arguments)
         flags = list(arguments)
         for word in reversed(given.overrides):

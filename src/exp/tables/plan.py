@@ -10,6 +10,7 @@ from exp.options.compose import STANDARD, Composition
 from exp.options.config import Config
 from exp.options.errors import ConfigError, DataError
 from exp.options.resolve import Resolved
+from exp.options.words import spelt
 from exp.sweep.plan import CellPlanner, Planned, fingerprint
 from exp.tables import given as command_line
 from exp.tables import looks
@@ -22,7 +23,7 @@ from exp.tables.looks import Schedule
 from exp.tables.measure import validation
 from exp.tables.mistakes import refuse_bad_rows, refuse_unknown_metrics
 from exp.tables.reading import load
-from exp.tables.spec import Choice, Row, Table, spelt
+from exp.tables.spec import Choice, Row, Table
 from exp.tables.statistics import mean_sd
 
 

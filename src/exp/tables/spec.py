@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from exp.options.words import spelt as spelt
 from exp.tables.located import Located
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
