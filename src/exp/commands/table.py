@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from exp.cells.terminal import pasted, places
 from exp.commands.front import add_composition, add_format, composition
 from exp.commands.table_new import new_table
 from exp.commands.train import train
@@ -132,7 +133,7 @@ def shown_plan(name: str, overrides: list[str], root: Path, compose: Composition
     if not others:
         return plan, _hints(plan)
     if changing(overrides) or any(one.result for row in plan.rows for one in row.cells):
-        also = [f"also run: exp table {name} {' '.join(variant)}" for variant in others]
+        also = [f"also run: {pasted('exp', 'table', name, *places(), *variant)}" for variant in others]
         return plan, [*also, *_hints(plan)]
     last = planner.plan(name, [*overrides, *others[-1]])
     return last, [f"shown as it was run last, with {' '.join(others[-1])}; as published nothing of it has run yet"]
@@ -141,10 +142,10 @@ def shown_plan(name: str, overrides: list[str], root: Path, compose: Composition
 def _hints(plan: TablePlan) -> list[str]:
     if plan.problem:
         return []
-    variant = f" {plan.variant}" if plan.variant else ""
+    command = ["exp", "table", *places(), plan.table.name]
     if not plan.complete:
-        return [f"Next: exp table {plan.table.name} --run{variant}"]
-    return [f"Next: exp table {plan.table.name}{variant} --format html --out {plan.table.name}.html"]
+        return [f"Next: {pasted(*command, '--run', *plan.overrides)}"]
+    return [f"Next: {pasted(*command, *plan.overrides, '--format', 'html', '--out', f'{plan.table.name}.html')}"]
 
 
 def _run(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:

@@ -34,6 +34,22 @@ def probability(value: float) -> str | None:
     return None if 0 <= value <= 1 else "between 0 and 1"
 
 
+def finite(value: float) -> str | None:
+    """Checks for a number that is neither infinite nor no number."""
+    return None if math.isfinite(value) else "finite"
+
+
+def each(check: Check) -> Check:
+    """Checks a number, or every number of a list that has at least one."""
+
+    def wrong(value: float | list[float]) -> str | None:
+        if not isinstance(value, list):
+            return check(value)
+        return next(filter(None, map(check, value)), None) if value else "a number, or one a channel"
+
+    return wrong
+
+
 def joined(*known: str) -> Check:
     """Checks for an ordered set joined by +, such as ``avg+max``."""
 

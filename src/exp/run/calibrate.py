@@ -88,7 +88,7 @@ def calibrate(config: Config, folder: Path, threads: int, seconds: float) -> dic
     for stage, loader, share in (("fit", loaders["train"], 1.0), ("validate", evaluated, 0.5)):
         watch = Stopwatch(seconds * share, device)
         recorder = Recorder(metrics, log_every=10**9, report=lambda progress: None)
-        callbacks = [recorder, watch] if stage == "fit" else [watch]
+        callbacks: list[pl.Callback] = [recorder, watch] if stage == "fit" else [watch]
         trainer = build_trainer(config, folder, ALONE, device, callbacks, MetricsLogger(metrics, folder, writes=False))
         task.train_loader = loaders["train"]
         task.steps_per_epoch = steps(len(loaders["train"] or ()), config.trainer)

@@ -65,7 +65,7 @@ def run_elsewhere(
     launcher, invalid, command = config.hydra.launcher, config.sweep.invalid or "error", typed_command()
     _refuse(config)
     _complete_ray(launcher)
-    planned = plan(cells, compose, invalid=invalid)
+    planned = plan(cells, compose, invalid=invalid, here=False)
     problem, interrupted = "", False
     todo = planned.todo
     if todo:

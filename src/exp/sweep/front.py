@@ -1,23 +1,27 @@
 """A sweep from the user's side: plan, run, table, what to do next. Loads no torch."""
 
+import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
 
 from exp.cells.cell import EXIT_CODES
-from exp.cells.terminal import disk, shown
+from exp.cells.terminal import disk, pasted, shown
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
 from exp.sweep.dry import tell
-from exp.sweep.plan import Compose, Plan, plan
+from exp.sweep.plan import Compose, Plan, Planned, plan
 from exp.sweep.pool import Outcome, Pool, Slots
 from exp.sweep.progress import Progress
 from exp.sweep.record import SweepRecord
 from exp.sweep.screen import Screen
 from exp.sweep.summary import duration, with_short_seeds
+
+Watch = Callable[[dict[str, Planned]], None]
+"""Takes the cells that run now, by key."""
 
 
 def sweep(
@@ -28,6 +32,7 @@ def sweep(
     invalid: str,
     command: str,
     course: Course,
+    watch: Watch = lambda running: None,
 ) -> int:
     """Runs what is missing of a sweep and prints its table.
 
@@ -38,6 +43,7 @@ def sweep(
         invalid: ``error`` or ``skip`` for combinations of choices that contradict each other.
         command: What the user typed.
         course: How much time there is, and who hears of the end.
+        watch: Called about four times a second with the cells that run, by key.
 
     Returns:
         Exit code: 0 where all cells are done, 1 where one failed or is unfinished, 130 where the sweep was interrupted.
@@ -54,7 +60,7 @@ def sweep(
     outcomes: dict[str, Outcome] = {}
     interrupted = exhausted = False
     if planned.todo:
-        outcomes, interrupted, exhausted = _run(planned, screen, command, invalid, console, course)
+        outcomes, interrupted, exhausted = _run(planned, screen, command, invalid, console, course, watch)
     ending = Ending(command, time.monotonic() - started, interrupted, exhausted)
     return report(planned, outcomes, ending, screen, course)
 
@@ -77,7 +83,7 @@ class Ending:
 
 
 def _run(
-    planned: Plan, screen: Screen, command: str, invalid: str, console: Console, course: Course
+    planned: Plan, screen: Screen, command: str, invalid: str, console: Console, course: Course, watch: Watch
 ) -> tuple[dict[str, Outcome], bool, bool]:
     todo = planned.todo
     options = todo[0].resolved.config.sweep
@@ -85,7 +91,13 @@ def _run(
     slots = _slots(planned)
     record = SweepRecord(todo[0].cell.root, planned.cells, names, command, slots.free)
     with Progress(todo, names, _finished(planned), console) as view:
-        pool = Pool(command, view.update)
+        by_key = {one.resolved.key: one for one in todo}
+
+        def update(running: set[str]) -> None:
+            view.update(running)
+            watch({key: by_key[key] for key in by_key if key in running})
+
+        pool = Pool(command, update)
         try:
             check_models(planned, pool, invalid)
             with record:
@@ -191,11 +203,11 @@ def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:
     if failed:
         return f"Next: see the errors above. {command} tries failed cells again; sweep.force=failed diverged ones too"
     if len({one.resolved.seed for one in planned.cells}) == 1:
-        without = " ".join(word for word in command.split(" ") if not word.startswith("seed="))
+        without = pasted(*(word for word in shlex.split(command) if not word.startswith("seed=")))
         why = "differences of one seed say nothing; " if len(planned.cells) > 1 else ""
         return f"Next: {why}{without} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in screen.pair(planned)]
-    return f"Next: exp diff {' '.join(two)}" if len(two) == 2 else ""
+    return f"Next: {pasted('exp', 'diff', *two)}" if len(two) == 2 else ""
 
 
 def new_console(record: bool = False) -> Console:

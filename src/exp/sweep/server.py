@@ -24,6 +24,7 @@ from typing import Any
 
 from exp.cells.files import write_json
 from exp.run.ddp import die_with_parent
+from exp.run.verbose import be_verbose_as_the_sweep
 
 
 class Server:
@@ -133,6 +134,7 @@ def _run(command: dict[str, Any]) -> int:
     from exp.options.resolve import Resolved
     from exp.run.job import run_cell
 
+    be_verbose_as_the_sweep()
     resolved = Resolved.restored(command["cell"])
     state = run_cell(resolved, command=command["command"], threads=command["threads"], anew=command["anew"])
     return EXIT_CODES[state]

@@ -6,16 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
-
 from exp.cells.files import read_json, write_json
 from exp.cells.provenance import PACKAGE
-from exp.options.compose import Composition, conf_dir, in_one_line
+from exp.options.compose import Composition, conf_dir
 from exp.options.errors import ConfigError
 
 FILE = ".composed.json"
-
-ERROR = "cannot be composed"
 
 
 class Composer:
@@ -35,6 +31,7 @@ class Composer:
         )
         kept = read_json(self._path) or {}
         self._known: dict[str, dict[str, Any]] = kept.get("composed", {}) if kept.get("state") == self._now else {}
+        self._failed: dict[str, str] = {}
         self._fresh = False
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
@@ -44,16 +41,15 @@ class Composer:
             ConfigError: An override names nothing or is not well-formed.
         """
         key = json.dumps([self._compose.name, *self._compose.folders, *overrides])
+        if key in self._failed:
+            raise ConfigError(self._failed[key])
         if key not in self._known:
             try:
                 self._known[key] = self._compose(overrides)
             except ConfigError as error:
-                self._known[key] = {ERROR: str(error)}
-            except HydraException as error:
-                self._known[key] = {ERROR: in_one_line(error)}
+                self._failed[key] = str(error)
+                raise
             self._fresh = True
-        if ERROR in self._known[key]:
-            raise ConfigError(self._known[key][ERROR])
         return json.loads(json.dumps(self._known[key]))
 
     def keep(self) -> None:

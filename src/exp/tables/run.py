@@ -1,6 +1,7 @@
 """Runs a table's missing cells through the sweeper, the tables it takes choices from first."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
 
 from hydra.types import HydraContext, TaskFunction
@@ -77,10 +78,20 @@ def run_tables(
     exit_code.code = 0
     for name in map(canonical, tables.split(",")):
         code = run_with_needs(name, overrides, planner, sweep)
+        if code == 0:
+            code = _say_what_cannot_run(planner.plan(name, overrides))
         exit_code.code = max(exit_code.code, code)
         if code == 130:
             break
     return course.end(exit_code.code)
+
+
+def _say_what_cannot_run(plan: TablePlan) -> int:
+    """Prints the rows that cannot run under this command line; returns 1 where there is one, else 0."""
+    impossible = [row for row in plan.rows if row.problem and not row.waits]
+    for row in impossible:
+        print(f"row {row.row.name} of table {plan.table.name} cannot run: {row.problem}", file=sys.stderr)
+    return int(bool(impossible))
 
 
 def run_with_needs(name: str, overrides: list[str], planner: Planner, sweep: Sweep) -> int:
