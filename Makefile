@@ -1,6 +1,7 @@
 # make run    sets up .venv and runs the main job: attention ablations on embedded images, ending in a table
 # make test   sets up .venv and passes the tests
 # make test-faults    kills, damaged files, changed data, all of it with counts (below 20 minutes on two cores)
+# make test-browser   the live and static pages in a headless Chromium
 #
 # Each in an environment of its own below .venvs, where pins may clash with those of the rest:
 # make test-plugins   jobs by submitit, as under SLURM, and Optuna's sweeper
@@ -18,7 +19,7 @@ PYTHON_NEWEST ?= python3.13
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-fast test-slow test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-real
+.PHONY: run test test-fast test-slow test-browser test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-real
 .PHONY: bench-sweep lint help clean
 
 help:
@@ -39,6 +40,9 @@ test-fast: $(READY)
 
 test-slow: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+test-browser: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -rs tests/watch/test_watch_browser.py
 
 test-faults: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow or not slow' --durations=5 tests/faults

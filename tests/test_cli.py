@@ -206,12 +206,12 @@ def test_cost_prints_json(tmp_path: Path) -> None:
 
 def test_an_option_of_a_varied_part_is_left_for_each_cell() -> None:
     words = ["--multirun", "att=ca,se", "att.reduction=8", "att.gate=tanh,sigmoid", "optim.lr=1"]
-    assert [one_choice(word, words) for word in words] == [
+    assert [one_choice(word, words, True) for word in words] == [
         "--multirun", "att=ca,se", "att.reduction=choice(8)", "att.gate=tanh,sigmoid", "optim.lr=1",
     ]  # fmt: skip
-    assert one_choice("att.reduction=8", ["att=ca"]) == "att.reduction=8"
+    assert one_choice("att.reduction=8", ["att=ca"], False) == "att.reduction=8"
     words = ["--multirun", "hydra.sweeper.table='gait'", "task.margin=1", "data.steps=2", "trainer.max_epochs=1"]
-    assert [one_choice(word, words) for word in words[2:]] == [
+    assert [one_choice(word, words, True) for word in words[2:]] == [
         "task.margin=choice(1)", "data.steps=choice(2)", "trainer.max_epochs=1",
     ]  # fmt: skip
 

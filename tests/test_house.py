@@ -22,6 +22,7 @@ FLOORS = (
     {"sweep"},
     {"tables"},
     {"door"},
+    {"watch"},
     {"commands"},
     {"__main__"},
 )
@@ -59,6 +60,7 @@ LAZY = {
     ("exp.sweep.server", "exp.cells.cell"),
     ("exp.sweep.server", "exp.options.catalog"),
     ("exp.sweep.server", "exp.options.resolve"),
+    ("exp.sweep.server", "exp.run.calibrate"),
     ("exp.sweep.server", "exp.run.job"),
     ("exp.sweep.server", "exp.run.train"),
     ("exp.sweep.server", "exp.tasks.build"),

@@ -5,7 +5,10 @@ import sys
 
 from exp.cells.machine import speed_up
 from exp.cells.terminal import remember_typed
-from exp.options.errors import ConfigError, DataError
+from exp.options.errors import ConfigError, DataError, shown
+
+SHOWING = ("--cfg", "-c", "--info", "-i")
+"""Beginnings of Hydra's flags that print a configuration."""
 
 
 def main() -> None:
@@ -35,15 +38,16 @@ def run(arguments: list[str]) -> int:
             from exp.commands.front import run_verb
 
             return run_verb(verb, arguments[1:])
-        if "--cfg=job" in arguments or ("job" in arguments and {"--cfg", "-c"} & set(arguments)):
-            from exp.commands.configuration import print_configuration
+        if any(word.startswith(SHOWING) for word in arguments):
+            from exp.commands.configuration import print_configuration, wanted
 
-            return print_configuration(arguments)
+            if wanted(arguments):
+                return print_configuration(arguments)
         from exp.commands.train import train
 
         return train(arguments)
     except (ConfigError, DataError) as error:
-        print(f"exp: {error}", file=sys.stderr)
+        print(f"exp: {shown(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -14,6 +14,7 @@ from exp.cells.machine import speed_up
 from exp.cells.metrics_file import read_metrics
 from exp.options.compose import STANDARD, Overlay, with_files
 from exp.options.errors import CellFailed, ConfigError
+from exp.sweep.course import Course
 from exp.sweep.front import sweep as run_sweep
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.plan import plan as plan_cells
@@ -114,7 +115,7 @@ class TableHandle:
 
         def swept(cells: list[list[str]], screen: Screen) -> int:
             speed_up()
-            return run_sweep(cells, Overlay(STANDARD), screen, invalid="error", command=command)
+            return run_sweep(cells, Overlay(STANDARD), screen, invalid="error", command=command, course=Course())
 
         _ended(run_with_needs(self.name, self.overrides, planner, swept), command)
         return self
@@ -158,7 +159,7 @@ def sweep(*overrides: str) -> Cells:
     speed_up()
     grid = _grid(overrides)
     command = f"exp {'--multirun ' if len(grid) > 1 else ''}{' '.join(overrides)}"
-    _ended(run_sweep(grid, Overlay(STANDARD), Screen(), invalid="error", command=command), command)
+    _ended(run_sweep(grid, Overlay(STANDARD), Screen(), invalid="error", command=command, course=Course()), command)
     return Cells(CellHandle(one.cell.path, one.resolved) for one in _planned(grid).cells)
 
 

@@ -1,6 +1,6 @@
 """Hydra's view of our sweeps: a sweeper that plans cells and a launcher that runs them one process each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -13,7 +13,10 @@ from omegaconf import DictConfig
 
 STORE = ConfigStore.instance()
 STORE.store(
-    group="hydra/sweeper", name="cells", node={"_target_": f"{__name__}.CellsSweeper", "table": ""}, provider="exp"
+    group="hydra/sweeper",
+    name="cells",
+    node={"_target_": f"{__name__}.CellsSweeper", "table": "", "params": {}},
+    provider="exp",
 )
 STORE.store(group="hydra/launcher", name="cells", node={"_target_": f"{__name__}.CellsLauncher"}, provider="exp")
 
@@ -34,13 +37,18 @@ class CellsSweeper(Sweeper):
 
     Args:
         table: Tables to run in place of a grid, joined by a comma.
+        params: Option to values, ``{att: "ca,se"}``, as Hydra's own sweeper takes them from a configuration.
     """
 
-    def __init__(self, table: str = "") -> None:
+    def __init__(self, table: str = "", params: Mapping[str, Any] | None = None) -> None:
         self.table = table
+        self.params = dict(params or {})
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what the sweep needs; the launcher is asked for only if it is not ours."""
+        from exp.run.places import refuse_moved
+
+        refuse_moved(config.hydra)
         self.hydra_context: HydraContext | None = hydra_context
         self.task_function = task_function
         self.config: DictConfig | None = config
@@ -56,7 +64,9 @@ class CellsSweeper(Sweeper):
             return run_tables(self.table, arguments, self.hydra_context, self.task_function, self.config)
         from exp.tables.sweeping import SweepScreen
 
-        return sweep_arguments(arguments, self.hydra_context, self.task_function, self.config, SweepScreen())
+        return sweep_arguments(
+            arguments, self.params, self.hydra_context, self.task_function, self.config, SweepScreen()
+        )
 
 
 class CellsLauncher(Launcher):
@@ -65,6 +75,7 @@ class CellsLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what composing needs."""
         self.hydra_context = hydra_context
+        self.task_function = task_function
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
@@ -72,4 +83,4 @@ class CellsLauncher(Launcher):
         from exp.sweep.hydra import launch_cells
 
         assert self.hydra_context is not None and self.config is not None
-        return launch_cells(job_overrides, self.hydra_context, self.config)
+        return launch_cells(job_overrides, self.hydra_context, self.task_function, self.config)

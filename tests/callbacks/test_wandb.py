@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import socket
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -171,3 +173,44 @@ def test_a_table_is_a_run_of_its_own(tmp_path: Path) -> None:
         "columns": ["row", "metric", "mean", "p"],
         "data": [["a", "top1", 1.5, None]],
     }
+
+
+def test_a_key_without_network_goes_on_offline_and_says_so(
+    train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not view.reachable()
+    result = train("logger=wandb", "trainer.max_epochs=1")
+    assert result["test"]["top1"] >= 0
+    (run,) = runs(result["path"])
+    assert run.exit_code == 0
+    assert list((result["path"] / "wandb").glob("offline-run-*"))
+    assert "this run goes on offline" in caplog.text
+
+
+def test_a_key_of_another_form_goes_on_offline(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it answers, and the key is refused before it is asked
+        monkeypatch.setenv("WANDB_API_KEY", "short")
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert view.reachable()
+        result = train("logger=wandb", "trainer.max_epochs=1")
+    assert list((result["path"] / "wandb").glob("offline-run-*"))
+
+
+REFUSED = {
+    "logger.project=a/b": "logger.project=a/b: has to be a name that W&B takes, without '/'",
+    "logger.project=" + "x" * 200: "has to be a name of 1 to 128 characters",
+    "logger.entity='a:b'": "has to be a name that W&B takes, without ':'",
+    "WANDB_MODE": "WANDB_MODE=onlin: W&B has no such mode; set online, offline or disabled, or unset it",
+}
+
+
+@pytest.mark.parametrize("word", REFUSED)
+def test_what_wandb_would_refuse_is_refused_before_anything_starts(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if word == "WANDB_MODE":
+        monkeypatch.setenv("WANDB_MODE", "onlin")
+    with pytest.raises(ConfigError, match=re.escape(REFUSED[word])):
+        resolved(["logger=wandb", *([] if word == "WANDB_MODE" else [word])])

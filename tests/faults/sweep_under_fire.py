@@ -41,7 +41,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
             return pid
         code = 1
         try:
-            log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             os.dup2(log, 1)
             os.dup2(log, 2)
             states = [run_cell(one, command="test") for one in cells]

@@ -4,6 +4,7 @@ import pytest
 import sklearn.metrics
 import torch
 import torch.nn.functional as F
+from torchmetrics import Metric
 
 from exp.metrics.classification import TopK
 
@@ -54,6 +55,14 @@ def test_losses_are_summed_in_float64_on_whatever_device_the_metric_is_moved_to(
     scores = TopK(3).to("cpu")
     scores.update(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([1.0, 1e-12, 0.0], dtype=torch.float64))
     assert scores.compute()["loss"] == (1.0 + 1e-12) / 3
+
+
+def test_after_compute_one_rank_alone_asks_for_the_confusion_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = TopK(3)
+    scores.update(torch.eye(3), torch.tensor([0, 1, 1]), torch.ones(3))
+    scores.compute()
+    monkeypatch.setattr(Metric, "sync", None)  # adding up over the ranks would wait for the others
+    assert scores.confusion() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
 
 
 def test_a_metric_is_reset_pickled_and_moved() -> None:

@@ -4,7 +4,18 @@ import math
 
 import pytest
 
-from exp.options.checks import above, at_least, fraction, joined, keywords, odd, probability
+from exp.options.checks import (
+    above,
+    at_least,
+    duration,
+    fraction,
+    joined,
+    keywords,
+    odd,
+    probability,
+    program,
+    seconds_of,
+)
 from exp.options.fields import Check
 
 
@@ -37,6 +48,8 @@ def test_right_values(check: Check, values: tuple[object, ...]) -> None:
         (joined("avg", "max"), ("", "avg+", "+max", "lp", "avg,max"), "avg, max joined by +"),
         (joined("avg", "max"), ("avg+avg", "max+avg+max"), "without repeats"),
         (keywords, (3, ["a"], {1: 2}, {"a b": 1}), "options by name"),
+        (duration, ("", "2", "0h", "2 hours", "-1h", "h2", "2h junk", "1,5h"), "a duration with its unit"),
+        (program, ("", " ", "mail 'me"), "a program"),
     ],
 )
 def test_wrong_values(check: Check, values: tuple[object, ...], message: str) -> None:
@@ -44,6 +57,11 @@ def test_wrong_values(check: Check, values: tuple[object, ...], message: str) ->
         complaint = check(value)
         assert complaint is not None
         assert complaint.startswith(message)
+
+
+def test_durations_in_seconds() -> None:
+    texts = ("45s", "90min", "2h", "1.5h", "1d12h", "1h 30min")
+    assert [seconds_of(text) for text in texts] == [45, 5400, 7200, 5400, 129600, 5400]
 
 
 def test_nearest_name_of_a_set() -> None:

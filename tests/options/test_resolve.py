@@ -49,8 +49,21 @@ def refused(*overrides: str) -> str:
         (["trainer.max_epochs=0"], "say which with ckpt=PATH"),
         (["ckpt=nowhere.ckpt"], "no such file"),
         (["trainer.precision=16-mixed", "trainer=cpu"], "bf16-mixed"),
-        (["att="], "no such choice"),
-        (["att"], "missing EQUAL"),
+        (["att="], "not the name of a choice"),
+        (["att"], "expected OPTION=VALUE"),
+        (["data.batch_size=1"], "batch norm needs two images at a time"),
+        (
+            ["data.batch_size=4", "trainer.accumulate=4"],
+            "data.batch_size=4 with trainer.accumulate=4: batch norm needs",
+        ),
+        (["optim.name=adam", "optim.betas=[0.9]"], "two numbers in [0, 1)"),
+        (["task.head_classes=3"], "data=digits has 10 classes; give at least as many"),
+        (["data.std=0"], "above 0"),
+        (["data.std=[0.2,0,0.2]"], "above 0"),
+        (["data.std=[]"], "a number, or one a channel"),
+        (["data.mean=nan"], "finite"),
+        (["data.mean=[0.5,0.5]"], "2 numbers, but the images have 1 channels"),
+        (["task=lane", "data.std=0"], "above 0"),
     ],
 )
 def test_what_cannot_stand_is_refused_in_one_line(overrides: list[str], said: str) -> None:

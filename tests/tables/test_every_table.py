@@ -73,6 +73,7 @@ def test_cells_of_every_kind(
     filled(plan, 1000.0)
     found = judged(root, name, given)
     tested = [e for e in found.entries.values() if not e.column.exact and e.difference and not e.row.row.against]
+    tested = [e for e in tested if e.difference and e.difference.mean]  # under quick, some rows are the same cells
     assert all(e.verdict in ("better", "worse", "undecided", "the same within") for e in tested)
     assert all(math.isfinite(e.difference.mean) for e in tested if e.difference)
 

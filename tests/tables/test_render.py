@@ -72,7 +72,7 @@ def test_markdown_is_a_table_a_metric(comparison: Comparison) -> None:
 
 
 def test_latex_is_balanced_and_every_line_has_its_columns(comparison: Comparison) -> None:
-    text = latex(comparison)
+    text = latex(comparison, document=True)
     begun = re.findall(r"\\begin\{(\w+)\}", text)
     assert begun == list(reversed(re.findall(r"\\end\{(\w+)\}", text)))
     spec = re.search(r"\\begin\{tabular\}\{(\w+)\}", text)
@@ -93,7 +93,40 @@ def test_latex_is_balanced_and_every_line_has_its_columns(comparison: Comparison
 @pytest.mark.extras
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_latex_compiles_as_it_is(comparison: Comparison, tmp_path: Path) -> None:
-    compiles(latex(comparison), tmp_path)
+    compiles(latex(comparison, document=True), tmp_path)
+
+
+TWO_COLUMNS = r"""\documentclass[twocolumn]{article}
+\usepackage[T1]{fontenc}\usepackage{lmodern}\usepackage{booktabs,graphicx}
+\begin{document}Text.\input{part}\end{document}
+"""
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+def test_a_fragment_goes_into_a_paper_of_two_columns(comparison: Comparison, tmp_path: Path) -> None:
+    fragment = latex(comparison)
+    assert r"\documentclass" not in fragment
+    (tmp_path / "part.tex").write_text(fragment)
+    compiles(TWO_COLUMNS, tmp_path)
+    if shutil.which("pdffonts"):
+        fonts = subprocess.run(["pdffonts", "table.pdf"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert "Type 3" not in fonts.stdout
+
+
+def test_the_best_is_bold_where_its_verdict_allows(comparison: Comparison) -> None:
+    """Only tripletca is better than the reference, and ca, which comes second, is not resolved."""
+    text = latex(comparison)
+    entry = comparison.entry("tripletca", "top1")
+    bold = re.findall(r"\\textbf\{([^}]*)\}", text)
+    assert bold == (["97.90 $\\pm$ 0.16 (5)"] if entry.verdict == "better" else [])
+    assert "underline" not in text
+    assert "& params & MACs" in text
+
+
+def test_csv_has_the_value_of_every_seed(comparison: Comparison) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(comparison))))
+    first = next(one for one in rows if (one["row"], one["metric"]) == ("none", "top1"))
+    assert [float(first[f"seed_{seed}"]) for seed in range(5)] == VALUES["none"]
 
 
 def compiles(text: str, folder: Path) -> None:
@@ -117,7 +150,7 @@ WIDE = ("lane_criteria", "step2", "fer_reg", "lane")
 @pytest.mark.parametrize("name", WIDE)
 def test_latex_breaks_wide_tables_into_blocks_with_every_number(name: str, tmp_path: Path) -> None:
     comparison = compare(Planner(tmp_path).plan(name, []))
-    text = latex(comparison)
+    text = latex(comparison, document=True)
     blocks = text.split(r"\begin{tabular}")[1:]
     assert len(blocks) > 1
     headings = [heading for block in blocks for heading in re.findall(r"multicolumn\{\d\}\{c\}\{([^}]*)\}", block)]
@@ -135,12 +168,12 @@ def test_latex_breaks_wide_tables_into_blocks_with_every_number(name: str, tmp_p
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 @pytest.mark.parametrize("name", WIDE)
 def test_wide_latex_compiles_within_the_page(name: str, tmp_path: Path) -> None:
-    compiles(latex(compare(Planner(tmp_path).plan(name, []))), tmp_path)
+    compiles(latex(compare(Planner(tmp_path).plan(name, [])), document=True), tmp_path)
 
 
 def test_more_rows_than_fit_on_a_page_go_to_further_tables(comparison: Comparison, tmp_path: Path) -> None:
     longer = replace(comparison, plan=replace(comparison.plan, rows=[*comparison.plan.rows] * 10))
-    text = latex(longer)
+    text = latex(longer, document=True)
     assert text.count(r"\begin{table}") == 2
     assert len(re.findall(r"^tripletca & .* \\\\$", text, re.MULTILINE)) == 10
     if shutil.which("pdflatex"):

@@ -6,9 +6,10 @@ import pytest
 
 from exp.options.catalog import ConfigError
 from exp.options.compose import conf_dir
+from exp.options.words import spelt
 from exp.tables import reading
 from exp.tables.reading import load, names
-from exp.tables.spec import Table, spelt
+from exp.tables.spec import Table
 
 SOURCES = os.environ.get("EXP_TEST_SOURCES")
 WANTED = [

@@ -171,7 +171,7 @@ class Keeper(pl.Callback):
     def _limit(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:
         """Ends the training where its steps or its time are used up, and returns whether they are."""
         over = 0 <= self.max_steps <= trainer.global_step
-        if self.max_seconds < math.inf:
+        if self.max_seconds < math.inf and (trainer.world_size == 1 or trainer.global_step % CHECK_EVERY == 0):
             over = trainer.strategy.broadcast(over or self.train_seconds >= self.max_seconds)
         trainer.should_stop = trainer.should_stop or over
         return over
@@ -237,4 +237,5 @@ class Keeper(pl.Callback):
 def _validates(trainer: pl.Trainer, batch_idx: int) -> bool:
     """Returns whether a validation follows a micro-batch of the epoch."""
     due = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-    return trainer.enable_validation and due and (batch_idx + 1) % trainer.val_check_batch == 0
+    every = trainer.val_check_batch or math.inf
+    return trainer.enable_validation and due and (batch_idx + 1) % every == 0

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import cv2
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 
 from exp.cells.cell import Cell
+from exp.data.decode import read_colour
 
 
 class LightningSink:
@@ -40,7 +40,6 @@ class LightningSink:
             final = {f"final/{name}": value for name, value in (result or {}).get("test", {}).items()}
             self._logger.log_hyperparams(self._options, final)
             for path in pictures:
-                pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-                self._logger.experiment.add_image(f"media/{path.stem}", pixels, dataformats="HWC")
+                self._logger.experiment.add_image(f"media/{path.stem}", read_colour(path), dataformats="HWC")
         self._logger.save()
         self._logger.finalize("success" if state == "done" else "failed")

@@ -1,6 +1,7 @@
 """Shows metrics.jsonl elsewhere while a cell trains: W&B, or Lightning's own TensorBoard and CSV loggers."""
 
 import hashlib
+import logging
 import time
 from pathlib import Path
 from types import TracebackType
@@ -64,16 +65,27 @@ class Mirror(pl.Callback):
         return [] if self._view is None else [self]
 
     def __enter__(self) -> "Mirror":
-        options = self.cell.resolved.config.logger
-        if options.name == "wandb":
+        name = self.cell.resolved.config.logger.name
+        try:
+            self._view = self._opened(name)
+        # Other projects' code and servers; a view that cannot be had is no reason not to train.
+        except Exception as error:
+            why = str(error).partition("\n")[0]
+            logging.getLogger("exp").warning(
+                "logger=%s cannot be opened (%s); the metrics are in metrics.jsonl", name, why
+            )
+        return self
+
+    def _opened(self, name: str) -> Sink | None:
+        if name == "none":
+            return None
+        if name == "wandb":
             from exp.callbacks.wandb import WandbSink
 
-            self._view = WandbSink(self.cell, self._command, group_of(self.cell, self._command))
-        elif options.name != "none":
-            from exp.callbacks.lightning_loggers import LightningSink
+            return WandbSink(self.cell, self._command, group_of(self.cell, self._command))
+        from exp.callbacks.lightning_loggers import LightningSink
 
-            self._view = LightningSink(self.cell, options.name)
-        return self
+        return LightningSink(self.cell, name)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,5 +1,6 @@
 """Writes metrics and status while a cell trains."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
+from exp.cells.machine import resident_bytes
 from exp.cells.metrics_file import MetricsFile
 from exp.tasks.base import trained
 
@@ -14,6 +16,24 @@ Report = Callable[[dict[str, Any]], None]
 """Takes how far a cell is: epoch, max_epochs, batch, batches, and the last metrics."""
 
 REPORT_SECONDS = 0.5
+
+
+class LastAlarm(logging.Handler):
+    """Keeps the last warning that the code of a run has logged about itself.
+
+    Attributes:
+        text: The warning in one line; empty where there was none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps the message, and prints it where logging would have without this handler."""
+        self.text = " ".join(record.getMessage().split())
+        if not logging.getLogger().handlers and logging.lastResort is not None:
+            logging.lastResort.handle(record)
 
 
 class Recorder(pl.Callback):
@@ -35,16 +55,38 @@ class Recorder(pl.Callback):
         self._line_loss = torch.zeros(2, dtype=torch.float64)
         self._scores: dict[str, float] = {}
         self._lr = 0.0
+        self._speed = 0.0
+        self._seen_before = 0
+        self._device = ""
+        self._alarm = LastAlarm()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Listens to what the run says about itself."""
+        logging.getLogger("exp").addHandler(self._alarm)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Listens no more."""
+        logging.getLogger("exp").removeHandler(self._alarm)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Listens no more; Lightning calls no ``teardown`` after an exception."""
+        logging.getLogger("exp").removeHandler(self._alarm)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forgets what a resumed run will measure again."""
         if trainer.is_global_zero:
             self.metrics.rewind(trainer.global_step)
-        self._epoch_started = time.monotonic()
+        device = pl_module.device
+        self._device = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        self._start_clock(pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the epoch's clock."""
+        self._start_clock(pl_module)
+
+    def _start_clock(self, pl_module: pl.LightningModule) -> None:
         self._epoch_started = time.monotonic()
+        self._seen_before = trained(pl_module).samples_seen
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
@@ -56,6 +98,8 @@ class Recorder(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Writes the mean loss since the last line where one is due."""
+        seconds = max(time.monotonic() - self._epoch_started, 1e-9)
+        self._speed = (trained(pl_module).samples_seen - self._seen_before) * trainer.world_size / seconds
         boundary = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         last = batch_idx + 1 >= trainer.num_training_batches
         if boundary and not last and trainer.global_step % self.log_every == 0:
@@ -133,6 +177,15 @@ class Recorder(pl.Callback):
                 "batch": 0 if epoch_done else batch,
                 "batches": int(trainer.num_training_batches),
                 "metrics": task.config.task.shown(self._scores),
+                "samples_per_second": round(self._speed, 1),
+                "device": self._device,
+                "memory_bytes": _memory_bytes(task.device),
+                "alarm": self._alarm.text,
                 "epoch_done": epoch_done,
             }
         )
+
+
+def _memory_bytes(device: torch.device) -> int:
+    """Returns the memory this process holds: of the GPU what torch's allocator has, on a CPU its resident pages."""
+    return torch.cuda.memory_reserved(device) if device.type == "cuda" else resident_bytes()

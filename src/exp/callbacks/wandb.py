@@ -4,10 +4,12 @@ import logging
 import netrc
 import os
 import shutil
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
+from urllib.request import getproxies
 
 import wandb
 from torch import nn
@@ -38,8 +40,20 @@ def has_key() -> bool:
     return False
 
 
+def reachable(seconds: float = 5.0) -> bool:
+    """Whether W&B's server answers at all; asked first, since W&B itself waits half a minute for one that does not."""
+    url = urlparse(os.environ.get("WANDB_BASE_URL") or wandb.Settings().base_url)
+    if getproxies() or not url.hostname:
+        return True  # a proxy may reach what this machine does not
+    try:
+        socket.create_connection((url.hostname, url.port or (80 if url.scheme == "http" else 443)), seconds).close()
+    except OSError:
+        return False
+    return True
+
+
 def start(folder: Path, *, project: str, entity: str | None, system: bool = False, **run: Any) -> Any:
-    """Starts a run in this process.
+    """Starts a run in this process; offline where a key is set but W&B cannot be reached or refuses it.
 
     Args:
         folder: Where the run's files go, into ``wandb/``.
@@ -48,18 +62,30 @@ def start(folder: Path, *, project: str, entity: str | None, system: bool = Fals
         system: Whether W&B gathers the machine's load, git state and console output.
         run: More for ``wandb.init``.
     """
-    console = "wrap" if system else "off"
     settings = wandb.Settings(
-        silent=True, console=console, init_timeout=30, x_disable_stats=not system, disable_git=not system
+        silent=True,
+        console="wrap" if system else "off",
+        init_timeout=30,
+        x_disable_stats=not system,
+        disable_git=not system,
     )
+    where: dict[str, Any] = {"dir": str(folder), "project": project, "entity": entity, "settings": settings}
     wanted = mode()
-    try:
-        return wandb.init(dir=str(folder), project=project, entity=entity, mode=wanted, settings=settings, **run)  # type: ignore[arg-type]
-    except wandb.errors.Error as error:
-        if wanted != "online":
-            raise
-        logging.getLogger("exp").warning("W&B cannot be reached (%s); this run goes on offline", error)
-        return wandb.init(dir=str(folder), project=project, entity=entity, mode="offline", settings=settings, **run)
+    if wanted == "online":
+        try:
+            if reachable():
+                return wandb.init(mode="online", **where, **run)
+            why = "no connection"
+        # Of W&B's own kinds for a server that does not answer, of others for a key it does not like.
+        except Exception as error:
+            why = str(error).partition("\n")[0]
+        wandb.teardown()
+        logging.getLogger("exp").warning(
+            "W&B cannot be reached (%s); this run goes on offline, wandb sync sends it later", why
+        )
+        wanted = "offline"
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else it asks its server at the end, offline as well
+    return wandb.init(mode=wanted, **where, **run)  # type: ignore[arg-type]
 
 
 def end(run: Any, exit_code: int) -> None:
@@ -88,7 +114,7 @@ class WandbSink:
             entity=options.entity,
             id=resolved.key,
             resume="allow",
-            name=resolved.slug,
+            name=resolved.slug[:128],
             group=options.group or group,
             job_type=options.job_type or resolved.task,
             notes=command,

@@ -181,7 +181,8 @@ class Cell:
         """Replaces the status, keeping when the cell was first started and how often."""
         path = self.path / "status.json"
         before = read_json(path) or {}
-        kept = {key: before[key] for key in ("attempt", "first_started", "threads", "data") if key in before}
+        lasting = ("attempt", "first_started", "threads", "data", "alarm", "epoch", "max_epochs", "metrics", "host")
+        kept = {key: before[key] for key in lasting if key in before}
         write_json(path, kept | {"state": state, "updated": time.time(), **more})
 
     def stale(self, fingerprint: str | None) -> list[str]:

@@ -175,13 +175,20 @@ def alive(path: Path, holder: dict[str, Any]) -> bool:
     mine = this_job()
     if mine and holder.get("job") == mine["job"] and holder["restart"] < mine["restart"]:
         return False
-    if holder.get("host") == this_host():
-        return holder.get("started") is not None and started(int(holder["pid"])) == holder["started"]
+    if (here := lives_here(holder)) is not None:
+        return here
     try:
         age = _file_system_now(path.parent) - path.stat().st_mtime
     except FileNotFoundError:
         return False
     return age < STALE_SECONDS
+
+
+def lives_here(holder: dict[str, Any]) -> bool | None:
+    """Whether a process of this host still runs, by its id and the time it started; None for one of another host."""
+    if holder.get("host") != this_host():
+        return None
+    return holder.get("started") is not None and started(int(holder["pid"])) == holder["started"]
 
 
 def _file_system_now(folder: Path) -> float:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 
 def speed_up() -> None:
@@ -29,3 +30,11 @@ def gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [str(index) for index, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM; 0 where the system has no ``/proc``."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,8 +1,13 @@
 """How commands, paths and sizes are written for people."""
 
-import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from exp.options.words import shell
+
+PLACES = ("--config-dir", "-cd", "--config-name", "-cn")
+"""Flags that say where configuration lies, each with a word behind it or after an equals sign."""
 
 
 def shown(path: Path) -> str:
@@ -22,9 +27,30 @@ def remember_typed(arguments: list[str]) -> None:
 
 
 def typed_command() -> str:
-    """Returns the command line of this process as the user typed it."""
-    program = "exp" if Path(sys.argv[0]).name == "exp" else "python -m exp"
-    return " ".join([program, *map(shlex.quote, _typed or sys.argv[1:])])
+    """Returns the command line of this process as the user typed it, to be pasted into a shell."""
+    program = ["exp"] if Path(sys.argv[0]).name == "exp" else ["python", "-m", "exp"]
+    return pasted(*program, *(_typed or sys.argv[1:]))
+
+
+def pasted(*words: str) -> str:
+    """Returns a command with its words quoted for a shell."""
+    return " ".join(map(shell, words))
+
+
+def places(words: Sequence[str] | None = None) -> list[str]:
+    """Returns the words that say where configuration lies, to be typed again with another command.
+
+    Args:
+        words: A command line; this process's own where not given.
+    """
+    words = _typed if words is None else words
+    kept: list[str] = []
+    for place, word in enumerate(words):
+        if word in PLACES:
+            kept += words[place : place + 2]
+        elif word.startswith((*(f"{flag}=" for flag in PLACES), "hydra.searchpath=", "+hydra.searchpath=")):
+            kept.append(word)
+    return kept
 
 
 def disk(path: Path) -> str:

@@ -13,6 +13,7 @@ VERBS = {
     "new": "a task, model, block, data set or table of your own",
     "diff": "how two cells differ",
     "table": "published tables: list, run, compare, check",
+    "watch": "how the cells go, live, in the terminal or in a browser",
     "report": "one page with every table that has run",
     "predict": "predictions of a trained cell on your own files",
     "score": "official scores of prediction files",

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from exp.cells.terminal import shown
+from exp.cells.terminal import pasted, shown
 from exp.commands.front import add_composition, composition
 from exp.commands.table import shown_plan
 from exp.tables import words
@@ -60,11 +60,13 @@ def dashboard(plan: TablePlan, project: str, entity: str) -> list[str]:
         lines.append(f"workspace {workspace(spec).save().url}")
     waiting = offline_runs(plan)
     if waiting:
-        runs = " ".join(shown(path) for path in waiting[:3])
+        runs = pasted(*(shown(path) for path in waiting[:3]))
         more = f"   ({len(waiting)} of them: multirun/*/*/wandb/offline-run-*)" if len(waiting) > 3 else ""
         lines.append(f"To send offline runs: wandb sync {runs}{more}")
     else:
-        lines.append(f"No run of W&B's yet: exp table {plan.table.name} --run {plan.variant} logger=wandb")
+        lines.append(
+            f"No run of W&B's yet: {pasted('exp', 'table', plan.table.name, '--run', *plan.overrides, 'logger=wandb')}"
+        )
     return lines
 
 

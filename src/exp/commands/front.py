@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from exp.commands import VERBS
+from exp.commands.flags import SEARCHPATH, LineParser, searched
 from exp.options.compose import Composition
-from exp.options.errors import ConfigError, DataError, nearest
+from exp.options.errors import ConfigError, DataError, nearest, shown
 from exp.options.resolve import Resolved, resolve
-
-SEARCHPATH = "hydra.searchpath="
+from exp.options.words import CHOSEN, expanded
 
 
 def run_verb(verb: str, words: list[str]) -> int:
@@ -22,9 +22,10 @@ def run_verb(verb: str, words: list[str]) -> int:
         ConfigError: There is no such verb.
     """
     if verb not in VERBS:
-        raise ConfigError(f"{verb}: no such verb; there are {', '.join(VERBS)}{nearest(verb, VERBS)}")
+        chosen = f"; a choice is written {verb}=NAME" if verb in CHOSEN else nearest(verb, VERBS)
+        raise ConfigError(f"{verb}: no such verb; there are {', '.join(VERBS)}{chosen}")
     module = importlib.import_module(f"exp.commands.{verb}")
-    parser = argparse.ArgumentParser(
+    parser = LineParser(
         prog=f"exp {verb}",
         description=(module.__doc__ or "").partition("\n\n")[2].strip() or VERBS[verb],
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -37,7 +38,7 @@ def run_verb(verb: str, words: list[str]) -> int:
     except SystemExit as end:  # how argparse ends, after help or an error of its own
         return int(end.code or 0)
     except (ConfigError, DataError) as error:
-        print(f"exp {verb}: {error}", file=sys.stderr)
+        print(f"exp {verb}: {shown(error)}", file=sys.stderr)
         return 2
 
 
@@ -66,19 +67,14 @@ def composition(options: argparse.Namespace, overrides: list[str]) -> tuple[list
     Raises:
         ConfigError: There is no such folder.
     """
-    folders = []
-    for word in overrides:
-        if word.startswith(SEARCHPATH):
-            listed = word.removeprefix(SEARCHPATH).strip("[]'\"").split(",")
-            folders += [folder.strip(" '\"").removeprefix("file://") for folder in listed]
+    folders = [folder for word in overrides if word.startswith(SEARCHPATH) for folder in searched(word)]
     if options.config_dir:
-        folders.append(options.config_dir)
-    paths = [Path(folder).expanduser().absolute() for folder in folders]
-    for folder, path in zip(folders, paths, strict=True):
+        path = Path(options.config_dir).expanduser().absolute()
         if not path.is_dir():
-            raise ConfigError(f"{folder}: no such folder of configuration")
-    own = [word for word in overrides if not word.startswith(SEARCHPATH)]
-    return own, Composition(options.config_name, tuple(map(str, paths)))
+            raise ConfigError(f"{options.config_dir}: no such folder of configuration")
+        folders.append(str(path))
+    own = [word for word in expanded(overrides) if not word.startswith(SEARCHPATH)]
+    return own, Composition(options.config_name, tuple(folders))
 
 
 def resolved_by(options: argparse.Namespace, overrides: list[str]) -> Resolved:

@@ -1,20 +1,26 @@
 """``exp report [TABLE] ... [OPTION=VALUE] ...``: one page, report.html, with every table that has run.
 
-Named tables are in it whether they have run or not.
+Named tables are in it whether they have run or not. With --site DIR it is a folder of pages instead, for a web host or
+a supplement: one page a table, one a cell, figures and downloads.
 """
 
 import argparse
+from pathlib import Path
 
+from exp.cells.terminal import disk, shown
 from exp.commands.front import add_composition, composition
-from exp.commands.table import known_tables, write_report
+from exp.commands.table import comparisons, known_tables, write_report
+from exp.options.errors import ConfigError
 from exp.tables import choices
 from exp.tables.given import changing, root_of
 from exp.tables.reading import canonical, load
+from exp.watch.site import write_site
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("words", nargs="*", metavar="TABLE | OPTION=VALUE", help="tables, and overrides of their cells")
+    parser.add_argument("--site", type=Path, metavar="DIR", help="write a folder of pages instead of one page")
     add_composition(parser)
 
 
@@ -30,5 +36,12 @@ def run(options: argparse.Namespace) -> int:
     for name in tables:
         load(name)
     wanted = {name: [asked] if asked else [[], *choices.variants(root, name)] for name in tables}
-    print(f"{write_report(root, wanted, compose)} written")
+    if options.site is None:
+        print(f"{write_report(root, wanted, compose)} written")
+        return 0
+    begun = [one for one in comparisons(root, wanted, compose) if any(c.state != "missing" for c in one.plan.cells)]
+    if not begun:
+        raise ConfigError(f"--site: no table has run in {shown(root)}; exp table NAME --run")
+    folder = options.site.absolute()
+    print(f"{write_site(begun, folder)} pages written to {shown(folder)} ({disk(folder)}); open index.html")
     return 0

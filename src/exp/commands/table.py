@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from exp.cells.terminal import pasted, places
 from exp.commands.front import add_composition, add_format, composition
 from exp.commands.table_new import new_table
 from exp.commands.train import train
@@ -41,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--resolve", action="store_true", help="with --run: add seeds to rows until their verdicts are clear"
     )
     parser.add_argument("--budget", type=int, metavar="N", help="with --resolve: add at most N cells")
+    parser.add_argument("--dry", action="store_true", help="with --run: tell what would run and what it would take")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it; standard output if not given")
     parser.add_argument(
         "--check",
@@ -68,6 +70,11 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("--resolve: adds cells, so that it needs --run")
     if options.budget is not None and (not options.resolve or options.budget < 1):
         raise ConfigError(f"--budget={options.budget}: a number of cells from 1 up that --run --resolve may add")
+    if options.dry and (not options.run or options.resolve):
+        raise ConfigError("--dry: tells what --run would do, without --resolve")
+    whole = [word for word in options.words if word.startswith(("sweep.budget=", "sweep.notify=", "sweep.dry="))]
+    if options.resolve and whole:
+        raise ConfigError(f"{whole[0]}: is for one sweep, and --resolve makes several; leave it out")
     tables = [word for word in options.words if "=" not in word]
     overrides, compose = composition(options, [word for word in options.words if "=" in word])
     if options.words[:1] == ["new"]:
@@ -86,6 +93,8 @@ def run(options: argparse.Namespace) -> int:
 def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
     code = 0
     if options.run:
+        if options.dry:
+            return _run(name, [*overrides, "sweep.dry=true"], options, compose)
         code = (_resolve if options.resolve else _run)(name, overrides, options, compose)
         if code == 130:
             return code
@@ -124,7 +133,7 @@ def shown_plan(name: str, overrides: list[str], root: Path, compose: Composition
     if not others:
         return plan, _hints(plan)
     if changing(overrides) or any(one.result for row in plan.rows for one in row.cells):
-        also = [f"also run: exp table {name} {' '.join(variant)}" for variant in others]
+        also = [f"also run: {pasted('exp', 'table', name, *places(), *variant)}" for variant in others]
         return plan, [*also, *_hints(plan)]
     last = planner.plan(name, [*overrides, *others[-1]])
     return last, [f"shown as it was run last, with {' '.join(others[-1])}; as published nothing of it has run yet"]
@@ -133,10 +142,10 @@ def shown_plan(name: str, overrides: list[str], root: Path, compose: Composition
 def _hints(plan: TablePlan) -> list[str]:
     if plan.problem:
         return []
-    variant = f" {plan.variant}" if plan.variant else ""
+    command = ["exp", "table", *places(), plan.table.name]
     if not plan.complete:
-        return [f"Next: exp table {plan.table.name} --run{variant}"]
-    return [f"Next: exp table {plan.table.name}{variant} --format html --out {plan.table.name}.html"]
+        return [f"Next: {pasted(*command, '--run', *plan.overrides)}"]
+    return [f"Next: {pasted(*command, *plan.overrides, '--format', 'html', '--out', f'{plan.table.name}.html')}"]
 
 
 def _run(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
@@ -230,17 +239,22 @@ def _done(plan: TablePlan) -> str:
 
 
 def write_report(root: Path, wanted: dict[str, list[list[str]]], compose: Composition) -> Path:
-    """Writes the report and returns its path: the tables asked for, and every other that has run.
+    """Writes the report of ``comparisons`` and returns its path."""
+    from exp.tables.report import write
+
+    return write(comparisons(root, wanted, compose), root)
+
+
+def comparisons(root: Path, wanted: dict[str, list[list[str]]], compose: Composition) -> list[Comparison]:
+    """Returns the tables asked for, and every other that has run.
 
     Args:
         root: Folder of all cells.
         wanted: Variants of tables, by table; each is a list of overrides.
-        compose: Composition overrides.
+        compose: Composes overrides.
     """
-    from exp.tables.report import write
-
     planner = Planner(root, compose=compose)
-    comparisons = []
+    compared: list[Comparison] = []
     for name in dict.fromkeys([*wanted, *known_tables(root)]):
         variants = wanted.get(name) or choices.variants(root, name)
         try:
@@ -250,8 +264,8 @@ def write_report(root: Path, wanted: dict[str, list[list[str]]], compose: Compos
                 raise
             print(f"not in the report: {error}", file=sys.stderr)
             continue
-        comparisons += map(compare, plans)
-    return write(comparisons, root)
+        compared += map(compare, plans)
+    return compared
 
 
 def known_tables(root: Path) -> list[str]:

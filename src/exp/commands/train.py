@@ -2,13 +2,18 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exp.options.errors import CellFailed, ConfigError
+from exp.commands.flags import Flags
+from exp.options.errors import CellFailed, ConfigError, DataError, shown
 from exp.run.from_cell import told, with_choices_of_checkpoint
 
 SWEEPER_TABLE = "hydra.sweeper.table="
+
+OURS = ("exp.run.", "exp.sweep.", "exp.tables.", "exp.tasks.", "hydra_plugins.")
+"""Packages in which a cell or a sweep has begun."""
 
 
 def train(arguments: list[str]) -> int:
@@ -21,9 +26,6 @@ def train(arguments: list[str]) -> int:
         ConfigError: A choice or option is wrong.
     """
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
     from exp.options.compose import conf_dir, in_one_line, register, version_base
     from exp.run import exit_code
@@ -32,18 +34,32 @@ def train(arguments: list[str]) -> int:
     completed = with_choices_of_checkpoint(arguments)
     if note := told(arguments, completed):
         print(note, flush=True)
-    arguments = _table_to_sweeper(completed)
+    flags = Flags.read(completed)
+    flags.refuse()
+    words = _table_to_sweeper(flags)
+    arguments = [*flags.flags, *(one_choice(word, words, flags.multirun) for word in words)]
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    exit_code.code = 0
     try:
-        with _argv([one_choice(word, arguments) for word in arguments]):
+        with _argv(arguments):
             hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(under_hydra)()
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(in_one_line(error)) from error
     except CellFailed as error:
-        print(f"exp: {error}", file=sys.stderr)
+        print(f"exp: {shown(error)}", file=sys.stderr)
         return 1
+    except (ConfigError, DataError):
+        raise
+    except Exception as error:
+        if _raised_by_hydra(error):
+            raise ConfigError(in_one_line(error, flags.words, flags.name, flags.folders)) from error
+        raise
     return exit_code.code
+
+
+def _raised_by_hydra(error: Exception) -> bool:
+    """Whether it was raised while Hydra composed, not by code of ours, a task or a plug-in that Hydra called."""
+    modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return modules[-1].startswith(("hydra.", "omegaconf.")) or not any(name.startswith(OURS) for name in modules)
 
 
 @contextmanager
@@ -56,19 +72,19 @@ def _argv(arguments: list[str]) -> Iterator[None]:
         sys.argv = before
 
 
-def _table_to_sweeper(arguments: list[str]) -> list[str]:
+def _table_to_sweeper(flags: Flags) -> list[str]:
     """Gives ``table=NAME`` to the sweeper; a table is many cells, so it needs ``--multirun``."""
-    tables = [word.partition("=")[2] for word in arguments if word.startswith("table=")]
+    tables = [word.partition("=")[2] for word in flags.words if word.startswith("table=")]
     if not tables:
-        return arguments
-    if not {"-m", "--multirun"} & set(arguments):
+        return flags.words
+    if not flags.multirun:
         raise ConfigError(f"table={tables[0]}: a table is many cells; add --multirun, or exp table {tables[0]} --run")
-    first = next(place for place, word in enumerate(arguments) if word.startswith("table="))
-    rest = [word for word in arguments if not word.startswith("table=")]
+    first = next(place for place, word in enumerate(flags.words) if word.startswith("table="))
+    rest = [word for word in flags.words if not word.startswith("table=")]
     return [*rest[:first], f"{SWEEPER_TABLE}'{','.join(tables)}'", *rest[first:]]
 
 
-def one_choice(word: str, arguments: list[str]) -> str:
+def one_choice(word: str, words: list[str], multirun: bool) -> str:
     """Returns ``att.reduction=8`` as a list of one choice where a sweep varies att, or a table decides about it.
 
     Hydra composes a sweep's base without what is varied, so that an option of a varied part would be unknown to it.
@@ -76,6 +92,6 @@ def one_choice(word: str, arguments: list[str]) -> str:
     key, _, value = word.partition("=")
     part = key.partition(".")[0]
     sets = (f"{part}=", SWEEPER_TABLE) if part in ("task", "model", "att", "data") else f"{part}="
-    varied = {"--multirun", "-m"} & set(arguments) and any(other.startswith(sets) for other in arguments)
+    varied = multirun and any(other.startswith(sets) for other in words)
     listed = "," in value or value.startswith(("choice(", "range(", "sort(", "shuffle(", "glob("))
     return f"{key}=choice({value})" if varied and "." in key and not listed else word

@@ -1,8 +1,13 @@
 """Options that image data sets have in common: how a batch is made, where the files are."""
 
-from exp.options.checks import at_least, probability
+from typing import TYPE_CHECKING
+
+from exp.options.checks import above, at_least, each, finite, probability
 from exp.options.fields import option
 from exp.options.parts import DataOptions
+
+if TYPE_CHECKING:
+    from exp.options.config import Config
 
 
 def magnitude(value: float) -> str | None:
@@ -13,6 +18,17 @@ def magnitude(value: float) -> str | None:
 def half_turn(value: float) -> str | None:
     """Checks an angle in degrees that is taken either way."""
     return None if 0 <= value <= 180 else "between 0 and 180"
+
+
+def not_a_channel_each(options: "ImageOptions") -> str | None:
+    """Returns why lists of means and deviations do not fit the images, or None."""
+    for name in ("mean", "std"):
+        value = getattr(options, name)
+        if isinstance(value, list) and len(value) > 1:
+            channels = options.reader().shape[0]
+            if len(value) != channels:
+                return f"data.{name}={value}: {len(value)} numbers, but the images have {channels} channels"
+    return None
 
 
 class ImageOptions(DataOptions):
@@ -38,10 +54,20 @@ class ImageOptions(DataOptions):
     """Probability of erasing a random rectangle, in training."""
     eval_flip: float = option(0.0, probability)
     """Probability of a random flip in validation and test (the flaw of notebook 004)."""
-    mean: float | list[float] = 0.5
+    mean: float | list[float] = option(0.5, each(finite))
     """Subtracted from images in 0..1, one number or one a channel."""
-    std: float | list[float] = 0.5
+    std: float | list[float] = option(0.5, each(above(0)))
     """Divides images after the mean is taken off."""
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        complaint = super().conflict(config)
+        if complaint:
+            return complaint
+        if self.batch_size // config.trainer.accumulate == 1 and getattr(config.model, "batch_norm", True):
+            accumulated = f" with trainer.accumulate={config.trainer.accumulate}" if self.batch_size > 1 else ""
+            return f"data.batch_size={self.batch_size}{accumulated}: batch norm needs two images at a time; raise it"
+        return not_a_channel_each(self)
 
     @property
     def cut_to(self) -> int | None:

@@ -1,5 +1,7 @@
 """The expected calibration error in percent, and sums, in float64."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric, SumMetric
@@ -47,7 +49,7 @@ class CalibrationError(InFloat64, MulticlassCalibrationError):
 
     plot_upper_bound = 100.0
 
-    def __init__(self, num_classes: int, n_bins: int = 15, **kwargs: object) -> None:
+    def __init__(self, num_classes: int, n_bins: int = 15, **kwargs: Any) -> None:
         super().__init__(num_classes, n_bins, validate_args=False, **kwargs)
         self.set_dtype(torch.float64)
 

@@ -75,10 +75,14 @@ class TopK(Composed):
 
     def compute(self) -> dict[str, float]:
         """Returns ``top1`` and ``top5`` in percent and the mean ``loss``; nothing where nothing was counted."""
+        self.confusion()  # added up over the ranks now, while all of them are here
         hits1, count = (int(value) for value in self.top1.compute()[[0, 4]])
         hits5, losses = int(self.top5.compute()[0]), float(self.loss.compute())
         return {} if count == 0 else {"top1": 100 * hits1 / count, "top5": 100 * hits5 / count, "loss": losses / count}
 
     def confusion(self) -> list[list[int]]:
-        """Returns counts by label (row) and prediction (column); empty with more than 100 classes."""
+        """Returns counts by label (row) and prediction (column); empty with more than 100 classes.
+
+        After ``compute`` a single rank may ask for them.
+        """
         return [] if self.matrix is None else self.matrix.compute().tolist()

@@ -1,6 +1,8 @@
 """Checks of single values, for ``option``: each returns what a value has to be, or None where it is right."""
 
 import math
+import re
+import shlex
 from typing import Any
 
 from exp.options.errors import nearest
@@ -32,6 +34,22 @@ def probability(value: float) -> str | None:
     return None if 0 <= value <= 1 else "between 0 and 1"
 
 
+def finite(value: float) -> str | None:
+    """Checks for a number that is neither infinite nor no number."""
+    return None if math.isfinite(value) else "finite"
+
+
+def each(check: Check) -> Check:
+    """Checks a number, or every number of a list that has at least one."""
+
+    def wrong(value: float | list[float]) -> str | None:
+        if not isinstance(value, list):
+            return check(value)
+        return next(filter(None, map(check, value)), None) if value else "a number, or one a channel"
+
+    return wrong
+
+
 def joined(*known: str) -> Check:
     """Checks for an ordered set joined by +, such as ``avg+max``."""
 
@@ -43,6 +61,30 @@ def joined(*known: str) -> Check:
         return None if len(set(parts)) == len(parts) else "without repeats"
 
     return check
+
+
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds_of(text: str) -> float | None:
+    """Returns the seconds of a duration such as ``2h``, ``90min`` or ``1d12h``; None where it is none above zero."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|s|h|d)\s*", text)
+    whole = "".join(f"{amount}{unit}" for amount, unit in parts) == re.sub(r"\s", "", text)
+    seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
+    return seconds if whole and seconds > 0 else None
+
+
+def duration(value: str) -> str | None:
+    """Checks for a duration with its unit."""
+    return None if seconds_of(value) is not None else "a duration with its unit, such as 2h, 90min, 45s or 1d12h"
+
+
+def program(value: str) -> str | None:
+    """Checks for a program with its arguments, as they are typed."""
+    try:
+        return None if shlex.split(value) else "a program, with its arguments if it has some"
+    except ValueError as error:
+        return f"a program with its arguments: {str(error).lower()}"
 
 
 def keywords(value: Any) -> str | None:

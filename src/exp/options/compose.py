@@ -2,8 +2,8 @@
 
 import copy
 import functools
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,19 @@ from typing import Any
 from exp import __file__ as package_file
 from exp.options.adopted import LightningOptions
 from exp.options.catalog import GROUPS, SECTIONS, add_file, revision
-from exp.options.errors import ConfigError, nearest
+from exp.options.complaints import one_line
+from exp.options.errors import ConfigError, DataError
 from exp.options.fields import fields
 from exp.options.plugins import conf_folders
 from exp.options.resolve import Resolved, resolve
 from exp.options.study import STUDIES
+from exp.options.words import CHOSEN, check, expanded, parsed
 
 Compose = Callable[[list[str]], dict[str, Any]]
 """Composes overrides to a plain configuration."""
 
-YAML_GROUPS = ("task", "recipe", "model", "att", "data", "trainer", "callbacks", "logger")
+YAML_GROUPS = CHOSEN
 """Groups in the order in which they are shown."""
-
-PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "optuna": "optuna"}
-"""Choices that Hydra's plugins bring, with the extra that installs each."""
 
 
 def conf_dir() -> Path:
@@ -123,22 +122,71 @@ def composed(overrides: list[str], name: str = "config", folders: Sequence[str] 
     Raises:
         ConfigError: An override names nothing or is not well-formed.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
+    from hydra import compose
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
-    overrides = with_files(overrides)
-    register()
-    try:
-        with initialize_config_dir(str(conf_dir()), **version_base()):
-            if folders:
-                _search_too(folders)
-            plain = OmegaConf.to_container(compose(name, overrides), resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(in_one_line(error)) from error
+    overrides = expanded(with_files(overrides))
+    check(overrides)
+    with in_our_words(overrides, name, folders), searching(folders):
+        plain = OmegaConf.to_container(compose(name, overrides), resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+@contextmanager
+def searching(folders: Sequence[str] = ()) -> Iterator[None]:
+    """Lets Hydra's compose API look for configuration in ours and in further folders.
+
+    Args:
+        folders: Further folders, absolute.
+    """
+    from hydra import initialize_config_dir
+
+    register()
+    with initialize_config_dir(str(conf_dir()), **version_base()):
+        if folders:
+            _search_too(folders)
+        yield
+
+
+@contextmanager
+def in_our_words(overrides: Sequence[str], name: str = "config", folders: Sequence[str] = ()) -> Iterator[None]:
+    """Turns whatever is raised while Hydra composes into one line.
+
+    Args:
+        overrides: What is overridden.
+        name: The configuration to start from.
+        folders: Further folders of configuration.
+
+    Raises:
+        ConfigError: Composing failed.
+    """
+    try:
+        yield
+    except (ConfigError, DataError):
+        raise
+    # On odd input Hydra and OmegaConf raise errors of their own, assertions, recursion and type errors alike.
+    except Exception as error:
+        raise ConfigError(in_one_line(error, overrides, name, folders)) from error
+
+
+def in_one_line(
+    error: BaseException, overrides: Sequence[str] = (), name: str = "config", folders: Sequence[str] = ()
+) -> str:
+    """Returns what Hydra or OmegaConf complains of in one line: what, where, and the nearest right spelling."""
+    return one_line(error, choices_of, lambda: _chosen(overrides, name, folders))
+
+
+def _chosen(overrides: Sequence[str], name: str, folders: Sequence[str]) -> Mapping[str, str]:
+    """Returns what is chosen for each part where the groups alone compose, else nothing."""
+    groups = [word for word in overrides if word.partition("=")[0] in GROUPS or word.startswith("recipe=")]
+    if list(overrides) == groups:
+        return {}
+    try:
+        plain = composed(groups, name, folders)
+    except ConfigError:
+        return {}
+    return {group: str(plain[group].get("name")) for group in GROUPS if isinstance(plain.get(group), dict)}
 
 
 def _search_too(folders: Sequence[str]) -> None:
@@ -203,18 +251,14 @@ class Overlay:
 @functools.cache
 def _parsed(override: str) -> tuple[tuple[str, ...], Any] | None:
     """Returns path and value of an override that sets a plain value; None for one that chooses a group or more."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import OverrideType, QuotedString
-    from hydra.errors import HydraException
+    from hydra.core.override_parser.types import OverrideType
 
     try:
-        one = OverridesParser.create().parse_override(override)
-    except HydraException:
+        one = parsed(override)
+    except ConfigError:
         return None  # composing says what is wrong with it
     value = one.value() if one.type == OverrideType.CHANGE and not one.is_sweep_override() else {}
-    if isinstance(value, QuotedString):
-        value = value.text
-    groupish = "/" in one.key_or_group or "@" in one.key_or_group or one.key_or_group in (*YAML_GROUPS, "table")
+    groupish = "/" in one.key_or_group or one.package is not None or one.key_or_group in (*YAML_GROUPS, "table")
     if groupish or isinstance(value, (dict, list)) or (isinstance(value, str) and "${" in value):
         return None
     return tuple(one.key_or_group.split(".")), value
@@ -238,46 +282,7 @@ def _overlay() -> Overlay:
     return Overlay(STANDARD)
 
 
-def in_one_line(error: BaseException) -> str:
-    """Returns what Hydra or OmegaConf complains of in one line: what, where, and the nearest right spelling."""
-    cause = error.__cause__ or error
-    text = str(error)
-    key = getattr(cause, "full_key", None)
-    if key and "not in struct" in str(cause):
-        return f"{key}: no such option{_nearest_option(key)}"
-    missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
-    if missing:
-        group, _, choice = missing[1].rpartition("/")
-        if choice in PLUGINS:
-            return f"{group}={choice}: is not installed: pip install 'exp-tables[{PLUGINS[choice]}]'"
-        options = choices_of(group)
-        if group.startswith("recipe/"):
-            recipes = sorted(path.stem for folder in conf_dirs() for path in (folder / group).glob("*.yaml")) or [
-                "quick"
-            ]
-            return f"recipe={choice}: not a recipe of this task; it has {', '.join(recipes)}"
-        return f"{group}={choice}: no such choice; there are {', '.join(options)}{nearest(choice, options)}"
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown:
-        return f"{unknown[1]}: no such option{_nearest_option(unknown[1])}"
-    # Hydra 1.4 puts the place in the list of overrides first, where 1.3 begins with what is wrong.
-    lines = [line.strip() for line in text.splitlines() if not line.startswith("Error when parsing index")]
-    return " ".join(line for line in lines[:2] if line)
-
-
 def choices_of(group: str) -> list[str]:
     """Returns the choices of a group in the order of their declaration, then those that are YAML alone."""
     files = sorted({path.stem for folder in conf_dirs() for path in (folder / group).glob("*.yaml")})
     return [*GROUPS.get(group, {}), *(name for name in files if name not in GROUPS.get(group, {}))]
-
-
-def _nearest_option(key: str) -> str:
-    part = key.partition(".")[0]
-    dotted = [
-        f"{group}.{name}" for group, known in GROUPS.items() for schema in known.values() for name in fields(schema)
-    ] + [f"{section}.{name}" for section, schema in SECTIONS.items() for name in fields(schema)]
-    if "." not in key:
-        return nearest(key, [*YAML_GROUPS, *root(), "hydra"]) or nearest(
-            key, [name.partition(".")[2] for name in dotted]
-        )
-    return nearest(key, [name for name in dotted if name.startswith(part + ".")]) or nearest(key, dotted)

@@ -16,7 +16,13 @@ class CellFailed(Exception):
     """A cell has not ended well and whoever asked for it does not go on. Exit code 1."""
 
 
+def shown(error: BaseException) -> str:
+    """Returns an error's message in one line that does nothing to a terminal: what cannot be printed is escaped."""
+    text = " ".join(str(error).splitlines())
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def nearest(word: object, known: Iterable[object]) -> str:
     """Returns ``"; did you mean 'x'?"`` for the closest spelling among ``known``, or an empty string."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.65)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -40,14 +40,15 @@ def _decide(
     where: str,
 ) -> None:
     """Fills in other parts' options and collects a part's own, which are filled in last."""
-    for decides, by_name in when.items():
-        part, _, option = decides.partition(".")
+    for decides, by_name in _mapping(when, where).items():
+        part, _, option = str(decides).partition(".")
         if part not in GROUPS and part not in SECTIONS:
             raise ConfigError(f"{where}.{part}: no such part{nearest(part, [*GROUPS, *SECTIONS])}")
         if option and option not in _fields_of(part):
             raise ConfigError(f"{where}.{decides}: no such option{nearest(option, _fields_of(part))}")
-        for name, values in by_name.items():
+        for name, values in _mapping(by_name, f"{where}.{decides}").items():
             place = f"{where}.{decides}.{name}"
+            values = _mapping(values, place)
             others = {key: more for key, more in values.items() if key in schemas and isinstance(more, dict)}
             further = values.get("when", {})
             plain = {key: value for key, value in values.items() if key not in others and key != "when"}
@@ -59,6 +60,17 @@ def _decide(
                     given[other] = _having(schemas[other], more) | given[other]
             # Also where it does not apply, so that a recipe's slip is seen whatever is chosen.
             _decide(further, given if applies else _copy(given), schemas, own if applies else [], f"{place}.when")
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    """Returns the mapping that is expected at a place; nothing counts as an empty one.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if not isinstance(value or {}, dict):
+        raise ConfigError(f"{where}: expected a mapping, such as when: {{att: {{ca: {{reduction: 8}}}}}}, not {value}")
+    return value or {}
 
 
 def _copy(given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exp.options.catalog import GROUPS, SECTIONS, fitting, restored, schema_of
 from exp.options.config import Config
-from exp.options.errors import ConfigError, nearest
+from exp.options.errors import ConfigError
 from exp.options.fields import active, checked, default_of, distinctive, effective, fields, unread
 from exp.options.parts import ModelOptions
 from exp.options.recipe import fill
+from exp.options.spelling import unknown
 
 TOP_LEVEL = ("seed", "recipe", "ckpt", "when")
 """Options that belong to no part."""
@@ -122,16 +124,25 @@ def _draft(composed: dict[str, Any], overrides: Collection[str]) -> Draft:
             raise ConfigError(f"{group}: every run has one; give {group}=NAME{_none(group)}")
         schemas[group] = schema_of(group, composed[group])
     schemas |= SECTIONS
+    for part in (*SECTIONS, "when"):
+        if not isinstance(composed.get(part) or {}, dict):
+            raise ConfigError(f"{part}={composed[part]}: has options, not a value; give {part}.OPTION=VALUE")
+    composed = {key: _at_home(value) for key, value in composed.items()}
     explicit = {override.lstrip("+~").partition("=")[0] for override in overrides}
     given = {
         part: {
-            key: value
+            key: _at_home(value)
             for key, value in (composed.get(part) or {}).items()
             if value is not None and not (key == "name" and part in GROUPS)
         }
         for part in schemas
     }
     return Draft(composed, schemas, given, explicit)
+
+
+def _at_home(value: Any) -> Any:
+    """Returns a path below ``~`` in full, as it would be from a shell; everything else as it is."""
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value
 
 
 def _none(group: str) -> str:
@@ -144,11 +155,12 @@ def _refuse_unknown(draft: Draft) -> None:
     top = {*draft.schemas, *short, *TOP_LEVEL}
     for key in draft.composed:
         if key not in top:
-            raise ConfigError(f"{key}: no such option, nothing would read it{nearest(key, top)}")
+            raise ConfigError(unknown(str(key), why="no such option, nothing would read it"))
+    chosen = {group: draft.schemas[group].name for group in GROUPS}
     for part, schema in draft.schemas.items():
         for key in draft.composed.get(part) or {}:
             if key != "name" and key not in fields(schema):
-                raise ConfigError(f"{part}.{key}: no such option, nothing would read it{nearest(key, fields(schema))}")
+                raise ConfigError(unknown(f"{part}.{key}", chosen, why="no such option, nothing would read it"))
 
 
 def _refuse_unfitting(draft: Draft) -> None:
@@ -235,13 +247,17 @@ def _config(draft: Draft) -> Config:
                 )
         parts[part] = schema(**effective(schema, values))
     composed = draft.composed
-    config = Config(**parts, seed=_seed(composed["seed"]), recipe=composed["recipe"], ckpt=composed.get("ckpt"))
+    seed, recipe, ckpt = _seed(composed.get("seed")), composed.get("recipe"), composed.get("ckpt")
+    for name, value in (("recipe", recipe), ("ckpt", ckpt)):
+        if not isinstance(value, str) and not (name == "ckpt" and value is None):
+            raise ConfigError(f"{name}={value}: expected str, got {type(value).__name__}")
+    config = Config(**parts, seed=seed, recipe=str(recipe), ckpt=ckpt)
     return replace(config, **{group: getattr(config, group).settled(config) for group in GROUPS})
 
 
 def _seed(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigError(f"seed={value}: expected a whole number from 0 up")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+        raise ConfigError(f"seed={value}: expected a whole number from 0 up to 2**32 - 1")
     return value
 
 
@@ -277,8 +293,9 @@ def _file_hash(path: str) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
         return digest.hexdigest()[:16]
-    except OSError as error:
-        raise ConfigError(f"ckpt={path}: {str(error.strerror).lower()}; give the path of a .ckpt file") from error
+    except (OSError, ValueError) as error:
+        why = str(getattr(error, "strerror", None) or error).lower()
+        raise ConfigError(f"ckpt={path}: {why}; give the path of a .ckpt file") from error
 
 
 def _slug(identity: dict[str, Any]) -> str:

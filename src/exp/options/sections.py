@@ -2,9 +2,10 @@
 
 import importlib.util
 import itertools
+import os
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from exp.options.checks import above, at_least, fraction
+from exp.options.checks import above, at_least, duration, fraction, program
 from exp.options.fields import Options, option
 
 if TYPE_CHECKING:
@@ -228,6 +229,12 @@ class Sweep(Section):
     """How often a failed cell is tried again."""
     cells: str | None = option(None, identity=False)
     """YAML file that lists explicit cells, each a mapping of overrides."""
+    dry: bool = option(False, identity=False)
+    """Tell how many cells would run, how long and on how much disk, and run none."""
+    budget: str | None = option(None, duration, identity=False)
+    """Wall-clock time, such as 2h or 90min, after which the cells that run save and stop, and no further one starts."""
+    notify: str | None = option(None, program, identity=False)
+    """Program that is run once at the end, without a shell, with the summary on its standard input."""
 
 
 class Cells(Section):
@@ -246,14 +253,25 @@ def _installed(name: str) -> str | None:
     return "installed: pip install tensorboard" if missing else None
 
 
+def _name_of_wandb(value: str) -> str | None:
+    wrong = next((one for one in value if one in "/\\#?%:" or not one.isprintable()), None)
+    if wrong is not None:
+        return f"a name that W&B takes, without {wrong!r}"
+    return None if 0 < len(value) <= 128 else "a name of 1 to 128 characters"
+
+
+WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
+"""What W&B takes in the environment variable WANDB_MODE."""
+
+
 class Logger(Section):
     """Where curves go beside metrics.jsonl, which is the truth."""
 
     name: Literal["none", "wandb", "tensorboard", "csv"] = option("none", _installed, identity=False)
     """View of the metrics."""
-    project: str = option("exp", identity=False, name="wandb")
+    project: str = option("exp", _name_of_wandb, identity=False, name="wandb")
     """Project of the runs."""
-    entity: str | None = option(None, identity=False, name="wandb")
+    entity: str | None = option(None, _name_of_wandb, identity=False, name="wandb")
     """User or team of the runs; the account's own where not given."""
     group: str | None = option(None, identity=False, name="wandb")
     """What the run is grouped by; the table or the sweep it belongs to where not given."""
@@ -272,6 +290,9 @@ class Logger(Section):
 
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""
+        asked = os.environ.get("WANDB_MODE", "")
+        if self.name == "wandb" and asked and asked not in WANDB_MODES:
+            return f"WANDB_MODE={asked}: W&B has no such mode; set online, offline or disabled, or unset it"
         if self.log_model and "best" not in config.cells.keep:
             return f"logger.log_model=true: cells.keep={config.cells.keep} removes best.ckpt; take last+best or best"
         return None

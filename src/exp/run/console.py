@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from exp.cells.cell import Cell
-from exp.cells.terminal import disk, shown
+from exp.cells.terminal import disk, pasted, places, shown
+from exp.options.words import spelt
 
 
 class Console:
@@ -71,7 +72,8 @@ class Console:
             print(f"results in {self._path()} ({disk(self.cell.path)} on disk)")
             best = self.cell.path / "best.ckpt"
             if best.exists():
-                print(f"Next: exp {self._overrides()}ckpt={shlex.quote(str(best))} trainer.max_epochs=0")
+                tested = [*self._overrides(), f"ckpt={spelt(str(best))}", "trainer.max_epochs=0"]
+                print(f"Next: {pasted('exp', *tested)}")
             return
         status = self.cell.status()
         if state in ("failed", "diverged"):
@@ -82,11 +84,9 @@ class Console:
         else:
             print(f"{self._erase()}interrupted; everything is saved. To go on: {self.command}")
 
-    def _overrides(self) -> str:
-        words = [word for word in shlex.split(self.command) if word.startswith("hydra.searchpath=")]
-        words += self.cell.resolved.overrides
-        kept = [o for o in words if not o.startswith(("ckpt=", "trainer.max_epochs=", "sweep."))]
-        return shlex.join(kept) + " " if kept else ""
+    def _overrides(self) -> list[str]:
+        kept = [o for o in self.cell.resolved.overrides if not o.startswith(("ckpt=", "trainer.max_epochs=", "sweep."))]
+        return [*places(shlex.split(self.command)), *kept]
 
     def _erase(self) -> str:
         return "\r\x1b[K" if self._inline else ""

@@ -9,8 +9,11 @@ def refuse_missing_devices(trainer: Trainer) -> None:
     """Refuses a cell that asks for GPUs on a machine that has too few.
 
     Raises:
-        ConfigError: ``trainer.accelerator=gpu`` and fewer GPUs are visible than ``trainer.devices``.
+        ConfigError: ``trainer.accelerator=gpu`` and fewer GPUs are visible than ``trainer.devices``; or
+            ``trainer.precision=16-mixed``, which the cell would be recorded with, and no GPU is visible.
     """
+    if trainer.precision == "16-mixed" and trainer.accelerator == "auto" and not gpus():
+        raise ConfigError("trainer.precision=16-mixed: needs a GPU and none is visible here; on a CPU take bf16-mixed")
     if trainer.accelerator != "gpu":
         return
     visible = len(gpus())

@@ -1,6 +1,5 @@
 """The function that Hydra runs: one cell in this process, its progress on the screen."""
 
-import shlex
 import signal
 import sys
 from contextlib import nullcontext
@@ -11,13 +10,15 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from exp.cells.cell import ANEW, EXIT_CODES, Cell
-from exp.cells.terminal import typed_command
-from exp.options.errors import ConfigError, DataError
+from exp.cells.terminal import pasted, typed_command
+from exp.options.errors import ConfigError, DataError, shown
 from exp.options.resolve import resolve
 from exp.run import exit_code, srun
 from exp.run.console import Console
 from exp.run.devices import refuse_missing_devices
 from exp.run.job import run_cell
+from exp.run.places import refuse_moved
+from exp.run.verbose import be_verbose
 
 
 def under_hydra(config: Any) -> Any:
@@ -28,8 +29,14 @@ def under_hydra(config: Any) -> Any:
     """
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
+    hydra = HydraConfig.get()
+    be_verbose(OmegaConf.to_container(OmegaConf.create([hydra.verbose]))[0])  # type: ignore[index]
     try:
-        resolved = resolve({str(key): value for key, value in plain.items()}, HydraConfig.get().overrides.task)
+        if hydra.mode == RunMode.RUN:
+            refuse_moved(hydra)
+        resolved = resolve({str(key): value for key, value in plain.items()}, hydra.overrides.task)
+        if resolved.config.sweep.dry and hydra.mode == RunMode.RUN:
+            raise ConfigError("sweep.dry=true: is for sweeps and tables; add --multirun")
         step = srun.step()
         if step is not None:
             step.check(resolved.config.trainer.devices)
@@ -37,7 +44,7 @@ def under_hydra(config: Any) -> Any:
             refuse_missing_devices(resolved.config.trainer)
         fingerprint = resolved.config.data.reader().check()
     except (ConfigError, DataError) as error:
-        print(f"exp: {error}", file=sys.stderr)
+        print(f"exp: {shown(error)}", file=sys.stderr)
         exit_code.code = 2
         return "invalid"
     cell = Cell.on(resolved, fingerprint)
@@ -50,7 +57,7 @@ def under_hydra(config: Any) -> Any:
 def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
     resolved = cell.resolved
     launched = HydraConfig.get().mode == RunMode.MULTIRUN
-    command = shlex.join(["exp", *resolved.overrides]) if launched else typed_command()
+    command = pasted("exp", *resolved.overrides) if launched else typed_command()
     console = Console(cell, command)
     state = cell.status()["state"]
     changed = cell.stale(fingerprint) if state == "done" else []

@@ -87,6 +87,7 @@ class Attempt:
         self.started: dict[str, Any] = {
             "attempt": before.get("attempt", 0) + 1,
             "first_started": before.get("first_started") or time.time(),
+            "started": time.time(),
             "threads": self.threads,
         }
 

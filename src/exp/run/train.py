@@ -68,11 +68,11 @@ def run(
         Diverged: The loss is not finite.
         DataError: The data set is missing or damaged.
     """
-    _quiet()
+    quiet()
     if threads:
         torch.set_num_threads(threads)
-    device = _device(config.trainer, rank)
-    task = _prepared(config, device, rank)
+    device = device_of(config.trainer, rank)
+    task = prepared(config, device, rank)
     keeper = _keeper(config, folder, held)
     metrics = MetricsFile(folder / "metrics.jsonl")
     recorder = Recorder(metrics, log_every=config.trainer.log_every, report=report)
@@ -81,7 +81,7 @@ def run(
         extras.insert(0, Books(task))
     callbacks = [*extras, *own_callbacks(config.callbacks.use), recorder, *views, keeper, *after]
     logger = MetricsLogger(metrics, folder, writes=rank.rank == 0)
-    trainer = _trainer(config, folder, rank, device, callbacks, logger)
+    trainer = build_trainer(config, folder, rank, device, callbacks, logger)
     logger.epoch = lambda: trainer.current_epoch
 
     def loader(split: str) -> Loader | None:
@@ -145,7 +145,7 @@ def _tested(trainer: pl.Trainer, task: Task | Adopted, keeper: Keeper, given: di
     }
 
 
-def _prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted:
+def prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted:
     """Returns the task with its starting weights, in the memory format and on the ranks it will be trained with."""
     task = build_task(config)
     if config.trainer.precision == "64-true":
@@ -175,7 +175,7 @@ def _loaders(task: Task | Adopted, loader: Callable[[str], Loader | None], rank:
     if config.trainer.max_epochs:
         task.train_loader = loader("train")
         assert task.train_loader is not None
-        task.steps_per_epoch = _steps(len(task.train_loader), config.trainer)
+        task.steps_per_epoch = steps(len(task.train_loader), config.trainer)
     fit = {"train_dataloaders": task.train_loader, "val_dataloaders": loader(task.eval_split)}
     return {"fit": fit, "test": {"dataloaders": loader("test")}}
 
@@ -214,7 +214,12 @@ def total_samples(task: Task | Adopted) -> int:
     return int(seen)
 
 
-def _device(options: Trainer, rank: Rank) -> torch.device:
+def device_of(options: Trainer, rank: Rank) -> torch.device:
+    """Returns where this rank trains.
+
+    Raises:
+        ConfigError: There are too few GPUs.
+    """
     wanted = options.accelerator
     available = torch.cuda.device_count() if wanted != "cpu" and torch.cuda.is_available() else 0
     if available < rank.per_node and (wanted in ("gpu", "cuda") or (available and rank.nodes > 1)):
@@ -226,9 +231,10 @@ def _device(options: Trainer, rank: Rank) -> torch.device:
     return torch.device("cuda", rank.local_rank) if available >= rank.per_node else torch.device("cpu")
 
 
-def _trainer(
+def build_trainer(
     config: Config, folder: Path, rank: Rank, device: torch.device, callbacks: list[pl.Callback], logger: MetricsLogger
 ) -> pl.Trainer:
+    """Returns a trainer for this process."""
     options = config.trainer
     strategy: Strategy | str = SingleDeviceStrategy(device)
     if rank.world_size > 1:
@@ -280,7 +286,8 @@ def _profiler(name: str, folder: Path) -> Any:
     return None if name == "none" else kinds[name](dirpath=str(folder), filename="profile")
 
 
-def _steps(batches: int, options: Trainer) -> int:
+def steps(batches: int, options: Trainer) -> int:
+    """Returns the optimizer steps of an epoch."""
     limit = options.fast_dev_run or options.overfit_batches or options.limit_train_batches or batches
     limited = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
     return math.ceil(limited / options.accumulate)
@@ -294,7 +301,7 @@ def _same_world(trainer: pl.Trainer, rank: Rank) -> None:
         )
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Silences Lightning's notices, which say nothing that a sweep's log needs."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

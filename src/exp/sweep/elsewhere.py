@@ -17,12 +17,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError
-from exp.sweep.front import check_models, new_console, report
+from exp.sweep.course import Course
+from exp.sweep.front import Ending, check_models, new_console, report
 from exp.sweep.plan import Compose, Planned, plan
 from exp.sweep.pool import Outcome, Pool
+from exp.sweep.record import SweepRecord
 from exp.sweep.screen import Screen
 
-OURS_ALONE = ("jobs", "retry", "on_error")
+OURS_ALONE = ("jobs", "retry", "on_error", "budget")
 """Options of ``sweep`` that another launcher has its own words for."""
 
 RAY_REMOTE = {"num_cpus": 1, "num_gpus": 0, "max_calls": 1}
@@ -39,6 +41,7 @@ def run_elsewhere(
     task_function: TaskFunction,
     config: DictConfig,
     screen: Screen,
+    course: Course,
 ) -> int:
     """Hands the missing cells to the launcher that is configured, and reports.
 
@@ -49,6 +52,7 @@ def run_elsewhere(
         task_function: What the launcher's jobs run.
         config: What Hydra composed for the sweep.
         screen: How the cells are shown.
+        course: Who hears of the end.
 
     Returns:
         Exit code, as of ``exp.sweep.front.sweep``.
@@ -61,7 +65,7 @@ def run_elsewhere(
     launcher, invalid, command = config.hydra.launcher, config.sweep.invalid or "error", typed_command()
     _refuse(config)
     _complete_ray(launcher)
-    planned = plan(cells, compose, invalid=invalid)
+    planned = plan(cells, compose, invalid=invalid, here=False)
     problem, interrupted = "", False
     todo = planned.todo
     if todo:
@@ -75,13 +79,14 @@ def run_elsewhere(
         todo = planned.todo
         land_in(config, todo[0].cell.root)
         jobs = [[*one.resolved.overrides, *_settled(one, launcher)] for one in todo]
-        problem, interrupted = _launch(jobs, context, task_function, config)
+        with SweepRecord(todo[0].cell.root, planned.cells, screen.names(planned.cells), command, None):
+            problem, interrupted = _launch(jobs, context, task_function, config)
     statuses = {one.resolved.key: one.cell.status() for one in todo}
     outcomes = {key: Outcome(status["state"], status.get("error", "")) for key, status in statuses.items()}
-    console = new_console()
-    code = report(planned, outcomes, interrupted, command, time.monotonic() - started, console, screen)
+    ending = Ending(command, time.monotonic() - started, interrupted)
+    code = report(planned, outcomes, ending, screen, course)
     if problem:
-        console.print(f"[red]hydra/launcher={choice(config)}[/red]: {problem}")
+        new_console().print(f"[red]hydra/launcher={choice(config)}[/red]: {problem}")
     return code or int(bool(problem))
 
 

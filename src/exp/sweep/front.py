@@ -1,22 +1,39 @@
 """A sweep from the user's side: plan, run, table, what to do next. Loads no torch."""
 
+import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
 
 from exp.cells.cell import EXIT_CODES
-from exp.cells.terminal import disk, shown
+from exp.cells.terminal import disk, pasted, shown
 from exp.options.errors import ConfigError
-from exp.sweep.plan import Compose, Plan, plan
+from exp.sweep.course import Course
+from exp.sweep.dry import tell
+from exp.sweep.plan import Compose, Plan, Planned, plan
 from exp.sweep.pool import Outcome, Pool, Slots
 from exp.sweep.progress import Progress
+from exp.sweep.record import SweepRecord
 from exp.sweep.screen import Screen
 from exp.sweep.summary import duration, with_short_seeds
 
+Watch = Callable[[dict[str, Planned]], None]
+"""Takes the cells that run now, by key."""
 
-def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *, invalid: str, command: str) -> int:
+
+def sweep(
+    combinations: Iterable[list[str]],
+    compose: Compose,
+    screen: Screen,
+    *,
+    invalid: str,
+    command: str,
+    course: Course,
+    watch: Watch = lambda running: None,
+) -> int:
     """Runs what is missing of a sweep and prints its table.
 
     Args:
@@ -25,6 +42,8 @@ def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *
         screen: How the cells are shown.
         invalid: ``error`` or ``skip`` for combinations of choices that contradict each other.
         command: What the user typed.
+        course: How much time there is, and who hears of the end.
+        watch: Called about four times a second with the cells that run, by key.
 
     Returns:
         Exit code: 0 where all cells are done, 1 where one failed or is unfinished, 130 where the sweep was interrupted.
@@ -36,32 +55,74 @@ def sweep(combinations: Iterable[list[str]], compose: Compose, screen: Screen, *
     started = time.monotonic()
     console = new_console()
     planned = plan(combinations, compose, invalid=invalid)
+    if planned.cells[0].resolved.config.sweep.dry:
+        return _tell(planned, command, invalid, console)
     outcomes: dict[str, Outcome] = {}
-    interrupted = False
+    interrupted = exhausted = False
     if planned.todo:
-        outcomes, interrupted = _run(planned, screen, command, invalid, console)
-    return report(planned, outcomes, interrupted, command, time.monotonic() - started, console, screen)
+        outcomes, interrupted, exhausted = _run(planned, screen, command, invalid, console, course, watch)
+    ending = Ending(command, time.monotonic() - started, interrupted, exhausted)
+    return report(planned, outcomes, ending, screen, course)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a sweep has ended.
+
+    Attributes:
+        command: What the user typed.
+        seconds: How long it took.
+        interrupted: Whether the user or the system asked to stop.
+        exhausted: Whether its time was over before its cells were.
+    """
+
+    command: str
+    seconds: float
+    interrupted: bool = False
+    exhausted: bool = False
 
 
 def _run(
-    planned: Plan, screen: Screen, command: str, invalid: str, console: Console
-) -> tuple[dict[str, Outcome], bool]:
+    planned: Plan, screen: Screen, command: str, invalid: str, console: Console, course: Course, watch: Watch
+) -> tuple[dict[str, Outcome], bool, bool]:
     todo = planned.todo
     options = todo[0].resolved.config.sweep
-    with Progress(todo, screen.names(planned.cells), _finished(planned), console) as view:
-        pool = Pool(command, view.update)
+    names = screen.names(planned.cells)
+    slots = _slots(planned)
+    record = SweepRecord(todo[0].cell.root, planned.cells, names, command, slots.free)
+    with Progress(todo, names, _finished(planned), console) as view:
+        by_key = {one.resolved.key: one for one in todo}
+
+        def update(running: set[str]) -> None:
+            view.update(running)
+            watch({key: by_key[key] for key in by_key if key in running})
+
+        pool = Pool(command, update)
         try:
             check_models(planned, pool, invalid)
-            accelerators: set[str] = {one.resolved.config.trainer.accelerator for one in planned.todo}
-            outcomes = pool.run(
-                planned.todo,
-                Slots.of_machine(options.jobs, accelerators),
-                retry=options.retry,
-                stop_on_error=options.on_error == "stop",
-            )
-            return outcomes, pool.interrupted
+            with record:
+                stop = options.on_error == "stop"
+                outcomes = pool.run(planned.todo, slots, retry=options.retry, stop_on_error=stop, seconds=course.left)
+            return outcomes, pool.interrupted, pool.exhausted
         finally:
             pool.close()
+
+
+def _tell(planned: Plan, command: str, invalid: str, console: Console) -> int:
+    """Tells what the sweep would take; returns the exit code."""
+    slots = _slots(planned)
+    pool = Pool(command)
+    try:
+        if planned.todo:
+            check_models(planned, pool, invalid)
+        return tell(planned, pool, slots, console)
+    finally:
+        pool.close()
+
+
+def _slots(planned: Plan) -> Slots:
+    accelerators: set[str] = {one.resolved.config.trainer.accelerator for one in planned.cells}
+    return Slots.of_machine(planned.cells[0].resolved.config.sweep.jobs, accelerators)
 
 
 def check_models(planned: Plan, pool: Pool, invalid: str) -> None:
@@ -79,16 +140,16 @@ def check_models(planned: Plan, pool: Pool, invalid: str) -> None:
         planned.skipped.append((where.resolved.overrides, why))
 
 
-def report(
-    planned: Plan,
-    outcomes: dict[str, Outcome],
-    interrupted: bool,
-    command: str,
-    seconds: float,
-    console: Console,
-    screen: Screen,
-) -> int:
-    """Prints the table, the failures, and what to type next; returns the exit code."""
+def report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, screen: Screen, course: Course) -> int:
+    """Prints the table, the failures, and what to type next, keeps it for who hears of it; returns the exit code."""
+    console = new_console(record=course.notifies)
+    code = _print_report(planned, outcomes, ending, console, screen)
+    if course.notifies:
+        course.add(console.export_text())
+    return code
+
+
+def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, console: Console, screen: Screen) -> int:
     called = screen.names(planned.cells)
     screen.end(planned, console)
     console.print()
@@ -118,18 +179,20 @@ def report(
     folder = planned.cells[0].cell.path.parent
     before = len(planned.cells) - len(outcomes)
     console.print(
-        f"{ran} cells run, {before} not run again, in {duration(seconds)}; results in {shown(folder)}"
+        f"{ran} cells run, {before} not run again, in {duration(ending.seconds)}; results in {shown(folder)}"
         f" ({disk(folder)} on disk)"
     )
-    if interrupted:
-        console.print(f"Interrupted; everything is saved. To go on: {with_short_seeds(command)}", markup=False)
+    if ending.interrupted:
+        console.print(f"Interrupted; everything is saved. To go on: {with_short_seeds(ending.command)}", markup=False)
         return 130
+    if ending.exhausted:
+        console.print("The budget is used up; everything is saved", markup=False)
     failed = any(one.cell.status()["state"] in ("failed", "diverged") for one in planned.cells)
     left = sum(outcome.state in ("waiting", "running") for outcome in outcomes.values())
     if left:
         what = "cell is" if left == 1 else "cells are"
         console.print(f"{left} {what} not finished; the same command goes on from there")
-    if step := next_step(planned, failed, command, screen):
+    if step := next_step(planned, failed, ending.command, screen):
         console.print(step, style="dim", markup=False)
     return EXIT_CODES["failed"] if failed or left else 0
 
@@ -140,17 +203,21 @@ def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:
     if failed:
         return f"Next: see the errors above. {command} tries failed cells again; sweep.force=failed diverged ones too"
     if len({one.resolved.seed for one in planned.cells}) == 1:
-        without = " ".join(word for word in command.split(" ") if not word.startswith("seed="))
+        without = pasted(*(word for word in shlex.split(command) if not word.startswith("seed=")))
         why = "differences of one seed say nothing; " if len(planned.cells) > 1 else ""
         return f"Next: {why}{without} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in screen.pair(planned)]
-    return f"Next: exp diff {' '.join(two)}" if len(two) == 2 else ""
+    return f"Next: {pasted('exp', 'diff', *two)}" if len(two) == 2 else ""
 
 
-def new_console() -> Console:
-    """The terminal, or plain text that is never cut short."""
-    console = Console(highlight=False, soft_wrap=True)
-    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=1000)
+def new_console(record: bool = False) -> Console:
+    """The terminal, or plain text that is never cut short.
+
+    Args:
+        record: Whether what is printed is kept for ``export_text``.
+    """
+    console = Console(highlight=False, soft_wrap=True, record=record)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=1000, record=record)
 
 
 def _finished(planned: Plan) -> int:

@@ -1,10 +1,12 @@
 """Between Hydra's plugins and our sweeps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
@@ -12,11 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from exp.cells.cell import EXIT_CODES
 from exp.cells.terminal import typed_command
-from exp.options.compose import Composition
+from exp.options.compose import Composition, in_our_words
 from exp.options.errors import CellFailed, ConfigError
+from exp.options.words import check, expanded, parsed, spelt
 from exp.run import exit_code, srun
+from exp.sweep.course import Course
 from exp.sweep.elsewhere import land_in, run_elsewhere
 from exp.sweep.front import sweep
+from exp.sweep.jobs import Jobs
 from exp.sweep.plan import explicit_cells, plan
 from exp.sweep.screen import Screen
 
@@ -30,10 +35,13 @@ class HydraComposition(Composition):
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
         """Returns the configuration without Hydra's own node."""
-        cell = self.context.config_loader.load_sweep_config(self.config, overrides)
-        OmegaConf.set_struct(cell, False)
-        del cell["hydra"]
-        plain = OmegaConf.to_container(cell, resolve=True)
+        overrides = expanded(overrides)
+        check(overrides)
+        with in_our_words(overrides, self.name, self.folders):
+            cell = self.context.config_loader.load_sweep_config(self.config, overrides)
+            OmegaConf.set_struct(cell, False)
+            del cell["hydra"]
+            plain = OmegaConf.to_container(cell, resolve=True)
         assert isinstance(plain, dict)
         return {str(key): value for key, value in plain.items()}
 
@@ -45,19 +53,50 @@ def composer(context: HydraContext, config: DictConfig) -> HydraComposition:
     return HydraComposition(config.hydra.job.config_name, tuple(folders), context=context, config=config)
 
 
-def combinations(arguments: list[str], config: DictConfig) -> list[list[str]]:
-    """Overrides of every cell: the product of what the command line lists, times the explicit cells of a file."""
-    parsed = OverridesParser.create().parse_overrides(arguments)
-    grid = [list(cell) for cell in BasicSweeper.split_arguments(parsed, None)[0]]
-    path = config.sweep.cells
-    return [[*cell, *given] for given in explicit_cells(path) for cell in grid] if path else grid
+def base_of(words: list[str]) -> list[str]:
+    """Returns the overrides that are not lists, from which Hydra composes what a sweep has in common."""
+    check(words, sweep=True)
+    return [word for word in words if not parsed(word).is_sweep_override()]
+
+
+def combinations(
+    arguments: list[str], params: Mapping[str, Any], cells: str | None, loader: ConfigLoader
+) -> list[list[str]]:
+    """Returns overrides of every cell: the product of all lists, times the explicit cells of a file.
+
+    Args:
+        arguments: Overrides of the command line, which come before those of ``params``.
+        params: ``hydra.sweeper.params``: option to values, as a configuration lists them.
+        cells: ``sweep.cells``.
+        loader: Hydra's, which knows the choices that ``glob(...)`` looks among.
+
+    Raises:
+        ConfigError: A list is malformed or empty.
+    """
+    listed = [f"{key}={value if isinstance(value, str) else spelt(value)}" for key, value in params.items()]
+    words = expanded([*listed, *arguments])
+    check(words, sweep=True)
+    with in_our_words(words):
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
+        grid = [list(cell) for cell in BasicSweeper.split_arguments(overrides, None)[0]]
+    if not grid:
+        none = next(one for one in overrides if one.is_sweep_override() and not list(one.sweep_iterator()))
+        raise ConfigError(f"{none.input_line}: no choice of {none.key_or_group} is like that")
+    return [[*cell, *given] for given in explicit_cells(cells) for cell in grid] if cells else grid
 
 
 def sweep_arguments(
-    arguments: list[str], context: HydraContext, task_function: TaskFunction, config: DictConfig, screen: Screen
+    arguments: list[str],
+    params: Mapping[str, Any],
+    context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    screen: Screen,
 ) -> int:
     """Runs a sweep with our launcher or with another."""
-    exit_code.code = run_cells(combinations(arguments, config), context, task_function, config, screen)
+    course = Course.of(config, typed_command())
+    listed = combinations(arguments, params, config.sweep.cells, context.config_loader)
+    exit_code.code = course.end(run_cells(listed, context, task_function, config, screen, course))
     return exit_code.code
 
 
@@ -67,6 +106,7 @@ def run_cells(
     task_function: TaskFunction,
     config: DictConfig,
     screen: Screen,
+    course: Course,
 ) -> int:
     """Runs the cells of given overrides with our launcher or with another; returns the exit code.
 
@@ -77,17 +117,35 @@ def run_cells(
         raise ConfigError("--multirun: srun started several tasks, each would run the sweep; start one")
     invalid = config.sweep.invalid or "error"
     compose = composer(context, config)
-    if OmegaConf.select(config, "hydra.launcher._target_") == "hydra_plugins.exp_cells.CellsLauncher":
-        return sweep(cells, compose, screen, invalid=invalid, command=typed_command())
-    return run_elsewhere(cells, compose, context, task_function, config, screen)
+    ours = OmegaConf.select(config, "hydra.launcher._target_") == "hydra_plugins.exp_cells.CellsLauncher"
+    if config.sweep.dry or ours:
+        jobs = Jobs(context, task_function, config)
+        with jobs.environment():
+            code = sweep(
+                cells, compose, screen, invalid=invalid, command=typed_command(), course=course, watch=jobs.update
+            )
+    else:
+        code = run_elsewhere(cells, compose, context, task_function, config, screen, course)
+    _keep_composed(config)
+    return code
 
 
-def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, config: DictConfig) -> list[JobReturn]:
+def _keep_composed(config: DictConfig) -> None:
+    """Writes ``multirun.yaml`` beside the cells, where Hydra's users look for what a sweep was composed to."""
+    root = Path(config.cells.dir or "multirun").expanduser()
+    if root.is_dir():
+        OmegaConf.save(config, root / "multirun.yaml")
+
+
+def launch_cells(
+    job_overrides: Sequence[Sequence[str]], context: HydraContext, task_function: TaskFunction, config: DictConfig
+) -> list[JobReturn]:
     """Runs cells for a sweeper that is not ours (Optuna's, say) and returns their results.
 
     Args:
         job_overrides: Overrides of each cell; those that describe the same cell share its result.
         context: Hydra's.
+        task_function: What another launcher would run.
         config: What Hydra composed for the sweep.
 
     Returns:
@@ -97,12 +155,17 @@ def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, 
         ConfigError: A cell is invalid, or the sweeper would look for the worst.
         KeyboardInterrupt: The user or the system asked to stop.
     """
+    _refuse_course(config)
     cells = [list(overrides) for overrides in job_overrides]
     compose = composer(context, config)
     land_in(config, plan(cells, compose).cells[0].cell.root)
     planned = [plan([overrides], compose).cells[0] for overrides in cells]
     _same_direction(config, {one.resolved.config.task.mode for one in planned})
-    code = sweep(cells, compose, Screen(), invalid="error", command=typed_command())
+    jobs = Jobs(context, task_function, config)
+    with jobs.environment():
+        code = sweep(
+            cells, compose, Screen(), invalid="error", command=typed_command(), course=Course(), watch=jobs.update
+        )
     exit_code.code = max(exit_code.code, code)
     if code == EXIT_CODES["waiting"]:
         raise KeyboardInterrupt
@@ -115,6 +178,15 @@ def launch_cells(job_overrides: Sequence[Sequence[str]], context: HydraContext, 
         done.return_value = best["value"] if best else CellFailed(_why(one.cell.path.name, status, result is not None))
         returns.append(done)
     return returns
+
+
+def _refuse_course(config: DictConfig) -> None:
+    """Another sweeper asks for its cells batch by batch, and when it is over is not ours to know."""
+    for name in ("budget", "notify", "dry"):
+        if config.sweep[name] is not None:
+            raise ConfigError(
+                f"sweep.{name}={config.sweep[name]}: is for grids, lists of cells and tables; leave it out"
+            )
 
 
 def _why(name: str, status: dict[str, Any], done: bool) -> str:

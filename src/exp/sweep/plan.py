@@ -10,10 +10,11 @@ from typing import Any
 
 from exp.cells.cell import ANEW, Cell
 from exp.data.source import ROOT_VARIABLE
-from exp.options.compose import Compose, Overlay
+from exp.options.compose import Compose, Overlay, in_one_line
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.options.parts import DataOptions
 from exp.options.resolve import Resolved, resolve
+from exp.options.words import spelt
 from exp.run.devices import refuse_missing_devices
 
 STATES = ("done", "stale", "running", "waiting", "failed", "diverged", "missing")
@@ -112,13 +113,14 @@ class CellPlanner:
         return Planned(cell, overrides, "stale" if changed else state, changed)
 
 
-def plan(combinations: Iterable[list[str]], compose: Compose, *, invalid: str = "error") -> Plan:
+def plan(combinations: Iterable[list[str]], compose: Compose, *, invalid: str = "error", here: bool = True) -> Plan:
     """Resolves and checks every combination of a sweep.
 
     Args:
         combinations: Overrides of each cell.
         compose: Composes overrides to a plain configuration.
         invalid: ``error`` stops at a combination of choices that contradict each other, ``skip`` leaves it out.
+        here: Whether the cells will run on this machine, so that it has to have their devices.
 
     Raises:
         ConfigError: A combination is invalid; or none is left.
@@ -141,7 +143,8 @@ def plan(combinations: Iterable[list[str]], compose: Compose, *, invalid: str = 
     cells: dict[str, Planned] = {}
     data: dict[str, str] = {}
     for one, overrides in resolved.values():
-        refuse_missing_devices(one.config.trainer)
+        if here:
+            refuse_missing_devices(one.config.trainer)
         content = fingerprint(one.config.data)
         planned = planner.planned(one, overrides, content)
         if data.setdefault(planned.resolved.key, content) != content:  # another folder of the same sweep has this cell
@@ -169,6 +172,9 @@ def fingerprint(options: DataOptions) -> str:
     return _fingerprints[key]
 
 
+LISTED = "expected a list of mappings, such as '- {att: ca, seed: 1}'"
+
+
 def explicit_cells(path: str) -> list[list[str]]:
     """Returns the cells of a YAML file: a list of mappings from what is overridden to its value.
 
@@ -184,14 +190,10 @@ def explicit_cells(path: str) -> list[list[str]]:
     except FileNotFoundError:
         beside = [str(other) for other in Path(path).parent.glob("*.yaml")] if Path(path).parent.is_dir() else []
         raise ConfigError(f"sweep.cells={path}: no such file{nearest(path, beside)}") from None
-    except (YAMLError, OmegaConfBaseException, OSError) as error:
-        raise ConfigError(f"sweep.cells={path}: cannot be read: {' '.join(str(error).split())}") from error
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
+        if "Invalid loaded object" in str(error):  # OmegaConf's words for a file that holds a single value
+            raise ConfigError(f"sweep.cells={path}: {LISTED}") from error
+        raise ConfigError(f"sweep.cells={path}: cannot be read: {in_one_line(error)}") from error
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-        raise ConfigError(f"sweep.cells={path}: expected a list of mappings, such as '- {{att: ca, seed: 1}}'")
-    return [[f"{key}={_spelt(value)}" for key, value in dict(entry).items()] for entry in listed]
-
-
-def _spelt(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return "null" if value is None else str(value).lower()
-    return json.dumps(value) if isinstance(value, (list, dict)) else str(value)
+        raise ConfigError(f"sweep.cells={path}: {LISTED}")
+    return [[f"{key}={spelt(value)}" for key, value in dict(entry).items()] for entry in listed]

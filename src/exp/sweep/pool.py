@@ -1,6 +1,7 @@
 """Runs cells through the warm server: slots, devices, retries, signals."""
 
 import json
+import math
 import os
 import select
 import signal
@@ -20,6 +21,7 @@ from exp.options.errors import ConfigError
 from exp.sweep.plan import Planned
 
 TICK_SECONDS = 0.25
+REMIND_SECONDS = 3.0
 
 
 @dataclass
@@ -82,6 +84,7 @@ class Pool:
 
     Attributes:
         interrupted: Whether the user or the system asked to stop.
+        exhausted: Whether the time there was for the cells was over before they were.
     """
 
     def __init__(self, command: str, watch: Callable[[set[str]], None] = lambda running: None) -> None:
@@ -89,6 +92,7 @@ class Pool:
         self._watch = watch
         self._stopping = 0
         self.interrupted = False
+        self.exhausted = False
         self._server = subprocess.Popen(
             [sys.executable, "-m", "exp.sweep.server", str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -127,8 +131,58 @@ class Pool:
             for planned in group
         ]
 
-    def run(self, cells: list[Planned], slots: Slots, *, retry: int, stop_on_error: bool) -> dict[str, Outcome]:
-        """Runs the cells and returns what became of each by key; interrupted ones are waiting."""
+    def calibrate(self, cells: list[Planned], slots: Slots, most: int) -> list[dict[str, float]]:
+        """Trains the first cells for some seconds, as many at a time as there are slots, and counts all cells' MACs.
+
+        Args:
+            cells: The cells.
+            slots: What there is to run them on.
+            most: How many of them are calibrated.
+
+        Returns:
+            For each cell ``seconds`` of the whole of it, 0 where it was not calibrated, ``disk_bytes`` and ``macs``.
+
+        Raises:
+            ConfigError: A cell cannot be calibrated.
+        """
+        told: dict[str, dict[str, float]] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for place in range(min(max(1, slots.free), len(cells))):
+                share = [
+                    {"config": cell.resolved.config.plain(), "key": cell.cell.key, "measured": number < most}
+                    for number, cell in enumerate(cells)
+                    if number % max(1, slots.free) == place
+                ]
+                env = {"CUDA_VISIBLE_DEVICES": slots.devices[place]} if slots.devices else {}
+                self._send(op="calibrate", id=str(place), cells=share, threads=slots.threads, folder=folder, env=env)
+            ended = 0
+            while ended < min(max(1, slots.free), len(cells)):
+                self._watch(set())
+                ended += sum(event["event"] == "ended" for event in self._events())
+            for cell in cells:
+                path = os.path.join(folder, cell.cell.key)
+                if not os.path.exists(path):
+                    raise ConfigError(f"{cell.resolved.slug}: cannot be calibrated; run it alone to see why")
+                with open(path) as file:
+                    told[cell.cell.key] = json.load(file)
+        broken = [(cell, told[cell.cell.key]["error"]) for cell in cells if "error" in told[cell.cell.key]]
+        if broken:
+            raise ConfigError(f"{broken[0][0].resolved.slug}: cannot be calibrated: {broken[0][1]}")
+        return [told[cell.cell.key] for cell in cells]
+
+    def run(
+        self, cells: list[Planned], slots: Slots, *, retry: int, stop_on_error: bool, seconds: float = math.inf
+    ) -> dict[str, Outcome]:
+        """Runs the cells and returns what became of each by key; interrupted ones are waiting.
+
+        Args:
+            cells: The cells in order.
+            slots: What there is to run them on.
+            retry: How often a failed one is tried again.
+            stop_on_error: Whether the first failure stops the others.
+            seconds: After this time the cells that run save and stop.
+        """
+        until = time.monotonic() + seconds
         outcomes = {planned.resolved.key: Outcome("waiting") for planned in cells}
         waiting = deque((planned, retry) for planned in cells)
         running: dict[str, tuple[Planned, int, int, list[str]]] = {}
@@ -138,6 +192,11 @@ class Pool:
             previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             while running or (waiting and not self._stopping):
+                if time.monotonic() >= until and (self.exhausted or not self._stopping):
+                    # Told again every few seconds: a cell hears it from its first step on.
+                    until = time.monotonic() + REMIND_SECONDS
+                    self.exhausted = True
+                    self._stop(signal.SIGTERM, set(running))
                 while waiting and not self._stopping:
                     planned, tries = waiting[0]
                     wanted = min(planned.resolved.config.trainer.devices, capacity)

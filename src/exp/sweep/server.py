@@ -5,20 +5,26 @@ Commands come in as JSON lines on standard input, events go out as JSON lines on
 
     {"op": "run", "id": ..., "cell": {...}, "threads": ..., "env": {...}, "log": ...}  ->  started, then ended
     {"op": "check", "id": ..., "configs": [...], "reply": FILE}                         ->  started, then ended
+    {"op": "calibrate", "id": ..., "cells": [...], "threads": ..., "env": {...}, "folder": ...}  ->  started, then ended
     {"op": "signal", "id": ..., "number": ...}
 
 If the front ends, however it ends, the kernel ends the server, and with the server its cells.
 """
 
+import contextlib
 import json
 import os
 import selectors
 import signal
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 from typing import Any
 
+from exp.cells.files import write_json
 from exp.run.ddp import die_with_parent
+from exp.run.verbose import be_verbose_as_the_sweep
 
 
 class Server:
@@ -63,6 +69,9 @@ class Server:
         elif command["op"] == "check":
             pid = self._fork(lambda: _check(command["configs"], command["reply"]), os.devnull, {})
             self._children[pid] = command["id"]
+        elif command["op"] == "calibrate":
+            pid = self._fork(lambda: _calibrate(command), os.devnull, command["env"])
+            self._children[pid] = command["id"]
         elif command["op"] == "signal":
             for pid, name in self._children.items():
                 if name == command["id"]:
@@ -72,6 +81,9 @@ class Server:
         parent = os.getpid()
         pid = os.fork()
         if pid:
+            # Here as well as in the child, so that a signal to its group never comes too early.
+            with contextlib.suppress(PermissionError, ProcessLookupError):
+                os.setpgid(pid, pid)
             return pid
         code = 1
         try:
@@ -81,7 +93,7 @@ class Server:
             for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            nothing, out = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            nothing, out = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             for source, target in ((nothing, 0), (out, 1), (out, 2)):
                 os.dup2(source, target)
             os.environ.update(env)
@@ -122,6 +134,7 @@ def _run(command: dict[str, Any]) -> int:
     from exp.options.resolve import Resolved
     from exp.run.job import run_cell
 
+    be_verbose_as_the_sweep()
     resolved = Resolved.restored(command["cell"])
     state = run_cell(resolved, command=command["command"], threads=command["threads"], anew=command["anew"])
     return EXIT_CODES[state]
@@ -140,6 +153,30 @@ def _check(configs: list[dict[str, Any]], reply: str) -> int:
             errors.append(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
     with open(reply, "w") as file:
         json.dump(errors, file)
+    return 0
+
+
+CALIBRATION_SECONDS = 2.0
+
+
+def _calibrate(command: dict[str, Any]) -> int:
+    from exp.options.catalog import restored
+    from exp.run.calibrate import calibrate
+    from exp.tasks.build import cost
+
+    for cell in command["cells"]:
+        reply = Path(command["folder"]) / cell["key"]
+        try:
+            config = restored(cell["config"])
+            threads = config.trainer.threads or command["threads"]
+            with tempfile.TemporaryDirectory(dir=command["folder"]) as folder:
+                if cell["measured"]:
+                    found = calibrate(config, Path(folder), threads, CALIBRATION_SECONDS)
+                else:
+                    found = {"seconds": 0.0, "disk_bytes": 0, "macs": cost(config).get("macs", 0)}
+        except Exception as error:
+            found = {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+        write_json(reply, found)
     return 0
 
 

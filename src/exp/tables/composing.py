@@ -6,18 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
-
 from exp.cells.files import read_json, write_json
 from exp.cells.provenance import PACKAGE
-from exp.options.compose import Composition, conf_dirs, in_one_line
+from exp.options.compose import Composition, conf_dirs
 from exp.options.errors import ConfigError
 from exp.options.plugins import active
 from exp.options.study import STUDIES
 
 FILE = ".composed.json"
-
-ERROR = "cannot be composed"
 
 
 class Composer:
@@ -39,6 +35,7 @@ class Composer:
         self._now = _state_of([*configured, *shipped, *own, *files, *further])
         kept = read_json(self._path) or {}
         self._known: dict[str, dict[str, Any]] = kept.get("composed", {}) if kept.get("state") == self._now else {}
+        self._failed: dict[str, str] = {}
         self._fresh = False
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
@@ -48,16 +45,15 @@ class Composer:
             ConfigError: An override names nothing or is not well-formed.
         """
         key = json.dumps([self._compose.name, *self._compose.folders, *overrides])
+        if key in self._failed:
+            raise ConfigError(self._failed[key])
         if key not in self._known:
             try:
                 self._known[key] = self._compose(overrides)
             except ConfigError as error:
-                self._known[key] = {ERROR: str(error)}
-            except HydraException as error:
-                self._known[key] = {ERROR: in_one_line(error)}
+                self._failed[key] = str(error)
+                raise
             self._fresh = True
-        if ERROR in self._known[key]:
-            raise ConfigError(self._known[key][ERROR])
         return json.loads(json.dumps(self._known[key]))
 
     def keep(self) -> None:

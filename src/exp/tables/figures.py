@@ -72,7 +72,7 @@ def figures(comparison: Comparison) -> list[Figure]:
 
 def _curves(columns: list[Column]) -> dict[tuple[str, str], str]:
     """Split and metric of every curve by epoch, with the label of its axis: those of the columns, and the loss."""
-    curves = {}
+    curves: dict[tuple[str, str], str] = {}
     for column in columns:
         where, _, name = column.metric.partition("/")
         split = "train" if where == "train" else "eval" if where.startswith(("test", "best", "last", "epoch")) else ""

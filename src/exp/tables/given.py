@@ -7,8 +7,9 @@ from pathlib import Path
 from exp.options.catalog import GROUPS, SECTIONS
 from exp.options.errors import ConfigError
 from exp.options.fields import fields
+from exp.options.words import expanded, parsed, spelt, value_of
 from exp.sweep.summary import spelt_seeds
-from exp.tables.spec import Table, spelt
+from exp.tables.spec import Table
 
 PASSED_ON = ("hydra/", "hydra.", "sweep.")
 """Beginnings of overrides that concern how a table is run, not what."""
@@ -110,14 +111,8 @@ def values(override: str) -> list[str]:
     text = override.partition("=")[2]
     if not set(text) & set("([{'\"\\"):
         return text.split(",")
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        one = OverridesParser.create().parse_override(override)
-    except HydraException as error:
-        raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from error
-    return list(one.sweep_string_iterator()) if one.is_sweep_override() else [text]
+    one = parsed(override)
+    return list(one.sweep_string_iterator()) if one.is_sweep_override() else [spelt(one.value())]
 
 
 def _seed(text: str) -> int:
@@ -128,5 +123,5 @@ def _seed(text: str) -> int:
 
 def root_of(overrides: list[str]) -> Path:
     """The folder of all cells under a command line."""
-    given = [override.partition("=")[2] for override in overrides if override.startswith("cells.dir=")]
-    return Path(given[-1] if given else "multirun").absolute()
+    given = [value_of(word) for word in expanded(overrides) if word.startswith("cells.dir=")]
+    return Path(str(given[-1]) if given else "multirun").expanduser().absolute()

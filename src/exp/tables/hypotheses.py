@@ -114,7 +114,7 @@ class Hypothesis:
     def _of_pairs(self, values: Values, seeds: Sequence[int] | None) -> Evidence | None:
         """Support needs every pair, so that the largest p counts; one pair contradicts, after Bonferroni."""
         sign = 1 if self.column.higher else -1
-        supports, contradicts, counts = [], [], []
+        supports, contradicts, stacked = [], [], []
         for first, second in self.pairs:
             a, b = values.get((first, self.column.name), {}), values.get((second, self.column.name), {})
             differences = self._stacked(a, b, seeds)
@@ -123,12 +123,12 @@ class Hypothesis:
             above, below = self._tails(sign * differences, 0.0)
             supports.append(above)
             contradicts.append(below)
-            counts.append(len(differences))
+            stacked.append(differences)
         same = np.full(np.shape(supports[0]), np.nan)
         if self.both_ways:
-            same = np.maximum(tails(differences, -self.tolerance)[0], tails(differences, self.tolerance)[1])
+            same = np.maximum(tails(stacked[0], -self.tolerance)[0], tails(stacked[0], self.tolerance)[1])
         worst = np.minimum(1.0, len(self.pairs) * np.min(contradicts, axis=0))
-        return Evidence(min(counts), np.max(supports, axis=0), worst, same)
+        return Evidence(min(map(len, stacked)), np.max(supports, axis=0), worst, same)
 
     def _tails(self, values: Array, at: float) -> tuple[Array, Array]:
         return rank_tails(values - at) if self.column.censored else tails(values, at)
@@ -273,8 +273,8 @@ def judge(
         seen = [one.evidence(values, look.seeds) if ready(one, look) else None for one in tested]
         raw = np.full((len(tested), *shape), np.nan)
         for i, one in enumerate(tested):
-            if seen[i] is not None:
-                evidence[i], raw[i] = seen[i], seen[i].p  # type: ignore[union-attr]
+            if (there := seen[i]) is not None:
+                evidence[i], raw[i] = there, there.p
             elif not finished(one) or not ready(one, look):
                 raw[i] = 1.0
         open_ = codes == 0
@@ -282,9 +282,9 @@ def judge(
         adjusted = np.minimum(1.0, holm(left, share[columns], keeps) / look.share)
         looked = np.array([one is not None for one in seen], dtype=bool)[columns] & open_
         corrected, at = np.where(looked, adjusted, corrected), np.where(looked, number, at)
-        for i, one in enumerate(seen):
-            if one is not None:
-                codes[i] = np.where(looked[i] & (adjusted[i] < ALPHA), _code(one, raw[i], adjusted[i]), codes[i])
+        for i, shown in enumerate(seen):
+            if shown is not None:
+                codes[i] = np.where(looked[i] & (adjusted[i] < ALPHA), _code(shown, raw[i], adjusted[i]), codes[i])
     return Judged(evidence, corrected, codes, at)
 
 

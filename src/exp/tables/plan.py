@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
-
-from exp.options.compose import STANDARD, Composition, in_one_line
+from exp.options.compose import STANDARD, Composition
 from exp.options.config import Config
 from exp.options.errors import ConfigError, DataError
 from exp.options.resolve import Resolved
+from exp.options.words import spelt
 from exp.sweep.plan import CellPlanner, Planned, fingerprint
 from exp.tables import given as command_line
 from exp.tables import looks
@@ -24,7 +23,7 @@ from exp.tables.looks import Schedule
 from exp.tables.measure import validation
 from exp.tables.mistakes import refuse_bad_rows, refuse_unknown_metrics
 from exp.tables.reading import load
-from exp.tables.spec import Choice, Row, Table, spelt
+from exp.tables.spec import Choice, Row, Table
 from exp.tables.statistics import mean_sd
 
 
@@ -125,10 +124,12 @@ class Planner:
         root: Folder of all cells.
         stale: Whether to look for changed data and code as well.
         compose: Composes overrides; under Hydra's own application its, else ours.
+        keep: Whether what was composed is kept in the folder for the next command.
     """
 
-    def __init__(self, root: Path, *, stale: bool = True, compose: Composition = STANDARD) -> None:
+    def __init__(self, root: Path, *, stale: bool = True, compose: Composition = STANDARD, keep: bool = True) -> None:
         self.root = root
+        self._keep = keep
         self._composer = Composer(root, compose)
         self._cells = CellPlanner(self._composer, root, stale=stale)
 
@@ -168,7 +169,8 @@ class Planner:
             alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in names]
             if any(isinstance(one, Resolved) for one in alone):
                 raise ConfigError(errors[0])
-        self._composer.keep()
+        if self._keep:
+            self._composer.keep()
         left_out = [one for one in table.rows if one not in names]
         return TablePlan(table, overrides, given, self.root, seeds, rows, left_out, chosen, notes, schedule)
 
@@ -190,7 +192,7 @@ class Planner:
         origin = {"origin.table": spelt(table.name)}
         if needed:
             words = "; ".join(f"{key}={chosen[key].value} from table {chosen[key].table}" for key in needed)
-            origin["origin.chosen"] = f"'{words}'"
+            origin["origin.chosen"] = spelt(words)
         options = _filled(table.base, chosen) | given.options | _filled(row.overrides, chosen) | origin
         cells = []
         for seed in seeds:
@@ -218,8 +220,6 @@ class Planner:
             return self._cells.resolved(overrides)
         except ConfigError as error:
             return error
-        except HydraException as error:
-            return ConfigError(in_one_line(error))
 
     def _choose(self, table: Table, name: str, given: Given, seeds: tuple[int, ...]) -> Chosen:
         """Returns the value of a choice: the one kept, else the best by mean validation metric, the first of equals.
@@ -289,11 +289,19 @@ def _own(table: Table, row: Row, chosen: dict[str, Chosen], on: dict[str, Any] |
 def _filled(options: dict[str, Any], chosen: dict[str, Chosen]) -> dict[str, str]:
     filled = {}
     for key, value in options.items():
-        text = spelt(value)
-        for name, one in chosen.items():
-            text = text.replace(f"{{{name}}}", one.value)
-        filled[key] = text
+        whole = next((one.value for name, one in chosen.items() if value == f"{{{name}}}"), None)
+        filled[key] = whole if whole is not None else spelt(_substituted(value, chosen))
     return filled
+
+
+def _substituted(value: Any, chosen: dict[str, Chosen]) -> Any:
+    """Returns a value with ``{choice}`` replaced inside its texts."""
+    if isinstance(value, list):
+        return [_substituted(one, chosen) for one in value]
+    if isinstance(value, str):
+        for name, one in chosen.items():
+            value = value.replace(f"{{{name}}}", one.value)
+    return value
 
 
 def _fingerprint(config: Config) -> str | None:

@@ -1,14 +1,17 @@
 """Runs a table's missing cells through the sweeper, the tables it takes choices from first."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from rich.console import Console
 
+from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError
 from exp.run import exit_code
+from exp.sweep.course import Course
 from exp.sweep.hydra import composer, run_cells
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.screen import Screen
@@ -68,16 +71,27 @@ def run_tables(
     """
 
     def sweep(cells: list[list[str]], screen: Screen) -> int:
-        return run_cells(cells, context, task_function, config, screen)
+        return run_cells(cells, context, task_function, config, screen, course)
 
+    course = Course.of(config, typed_command())
     planner = Planner(root_of(overrides), compose=composer(context, config))
     exit_code.code = 0
     for name in map(canonical, tables.split(",")):
         code = run_with_needs(name, overrides, planner, sweep)
+        if code == 0:
+            code = _say_what_cannot_run(planner.plan(name, overrides))
         exit_code.code = max(exit_code.code, code)
         if code == 130:
             break
-    return exit_code.code
+    return course.end(exit_code.code)
+
+
+def _say_what_cannot_run(plan: TablePlan) -> int:
+    """Prints the rows that cannot run under this command line; returns 1 where there is one, else 0."""
+    impossible = [row for row in plan.rows if row.problem and not row.waits]
+    for row in impossible:
+        print(f"row {row.row.name} of table {plan.table.name} cannot run: {row.problem}", file=sys.stderr)
+    return int(bool(impossible))
 
 
 def run_with_needs(name: str, overrides: list[str], planner: Planner, sweep: Sweep) -> int:
@@ -104,10 +118,14 @@ def run_rows(plan: TablePlan, planner: Planner, sweep: Sweep) -> int:
     Raises:
         ConfigError: None can.
     """
+    dry = any(word.lower() == "sweep.dry=true" for word in plan.given.run)
+    if plan.problem and dry and plan.waits:
+        print(f"table {plan.table.name}: which cells it has, these results decide")
+        return 0
     if plan.problem:
         raise ConfigError(f"table {plan.table.name}: nothing of it can run here: {plan.problem}")
-    choices.keep(plan.root, plan.table.name, plan.given, plan.chosen)
-
+    if not dry:
+        choices.keep(plan.root, plan.table.name, plan.given, plan.chosen)
     cells = [[*one.overrides, *_run_only(plan)] for row in plan.rows for one in row.cells]
     return sweep(cells, TableScreen(plan, planner))
 

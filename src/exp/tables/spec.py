@@ -288,13 +288,3 @@ class Table:
     def needs(self) -> list[str]:
         """Other tables whose best row is taken over."""
         return list(dict.fromkeys(choice.table for choice in self.choices.values() if choice.table))
-
-
-def spelt(value: Any) -> str:
-    """A value as Hydra's command line takes it."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    if isinstance(value, list):
-        return "[" + ",".join(map(spelt, value)) + "]"
-    text = str(value)
-    return f"'{text}'" if set(text) & set(" ()[],=") else text

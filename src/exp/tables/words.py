@@ -2,11 +2,12 @@
 
 import math
 
+from exp.options.words import spelt
 from exp.sweep.summary import count, duration
 from exp.tables.compare import Comparison, Entry, open_rows
 from exp.tables.hypotheses import PRIMARY_SHARE, ROWS
 from exp.tables.plan import PlannedRow, TablePlan
-from exp.tables.spec import Citation, spelt
+from exp.tables.spec import Citation
 from exp.tables.statistics import ALPHA
 
 HEADINGS = (

@@ -27,7 +27,6 @@ from exp.tables.reading import load
         ("78.9%", PrintedNumber(78.9)),
         ("−0.5", PrintedNumber(-0.5)),
         ("diverged", PrintedNumber(None)),
-        ("O.O.M", None),
         ("OOM", PrintedNumber(None)),
         ("n/a", None),
         ("7x7", None),

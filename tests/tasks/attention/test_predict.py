@@ -92,3 +92,40 @@ def test_one_line_of_complaint(
     code, _, err = predict(capsys, *(f"ckpt={checkpoint}" if word == "CKPT" else word for word in words))
     assert code == 2
     assert message in err.splitlines()[-1]
+
+
+def test_photos_of_one_name_in_two_folders_have_a_picture_each(
+    checkpoint: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / photo.name
+    other.write_bytes(photo.read_bytes())
+    assert predict(capsys, f"ckpt={checkpoint}", f"out={tmp_path}/maps", photo, other)[0] == 0
+    names = sorted(path.relative_to(tmp_path / "maps").as_posix() for path in (tmp_path / "maps").rglob("*.png"))
+    assert names == ["other/photo.attention.png", "photo.attention.png"]
+
+
+def test_the_training_images_are_not_needed(
+    tmp_path: Path, photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from exp.cells.cell import Cell
+    from exp.options.compose import resolved
+    from exp.tasks.build import build_task
+
+    monkeypatch.setenv("EXP_CACHE", str(tmp_path / "cache"))
+    for part in ("train", "val"):
+        for name in ("cat", "dog", "emu"):
+            (tmp_path / "set" / part / name).mkdir(parents=True)
+            (tmp_path / "set" / part / name / "1.jpg").write_bytes(photo.read_bytes())
+    cell = Cell.of(resolved(["data=imagefolder", f"data.root={tmp_path / 'set'}", "data.size=16", "width=4"]), tmp_path)
+    task = build_task(cell.resolved.config)
+    cell.path.mkdir(parents=True)
+    cell.write_config()
+    kept = {"state_dict": task.state_dict(), "best": None, "classes": task.source.class_names}
+    torch.save(kept, cell.path / "best.ckpt")
+    (tmp_path / "set").rename(tmp_path / "gone")
+    code, out, err = predict(capsys, f"ckpt={cell.path / 'best.ckpt'}", "maps=false", photo)
+    assert code == 0, err
+    assert {line.split()[0] for line in out.splitlines()[1:]} == {"cat", "dog", "emu"}

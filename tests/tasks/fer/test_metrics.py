@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
 from torch import Tensor
+from torchmetrics import Metric
 
 from exp.tasks.fer.metrics import BINS, ExpressionScores
 
@@ -83,6 +84,16 @@ def test_details_name_the_classes_with_their_scores() -> None:
     assert details["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 2]]
     assert details["by_class"]["disgust"] == {"precision": 100, "recall": 50, "f1": 66.6667, "support": 2}
     assert details["copies"] == {"faces": 2, "hits": 1}
+
+
+def test_after_compute_one_rank_alone_asks_for_details(
+    batch: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = ExpressionScores(NAMES)
+    scores.update(*batch)
+    scores.compute()
+    monkeypatch.setattr(Metric, "sync", None)  # adding up over the ranks would wait for the others
+    assert sum(map(sum, scores.details()["confusion"])) == 200
 
 
 def test_nothing_counted_gives_nothing() -> None:

@@ -40,6 +40,18 @@ def test_culane_by_category(folders: Path, capsys: pytest.CaptureFixture[str]) -
     assert [line.split()[0] for line in lines[1:]] == ["normal", "cross", "total"]
 
 
+def test_the_size_of_images_and_lanes_is_an_option(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = []
+    for width in ("30", "2"):
+        assert culane(*of(folders), "--size", "1276x717", "--line-width", width, "--format", "json") == 0
+        scores.append(json.loads(capsys.readouterr().out)["total"]["mf1"])
+    assert scores[0] >= scores[1]
+    with pytest.raises(SystemExit) as ended:
+        culane(*of(folders), "--line-width", "0")
+    assert ended.value.code == 2
+    assert "--line-width 0: from 1 to 255" in capsys.readouterr().err
+
+
 def test_culane_of_all_labels_where_no_list_is_given(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folders / "pred/a/3.lines.txt").unlink()
     assert culane(*of(folders)) == 0

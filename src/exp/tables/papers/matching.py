@@ -13,7 +13,7 @@ from exp.tables.papers.printed import is_nothing
 
 PARTS = re.compile(r"\s*(?:\+|&|,|;|\||\bw/\s?|\bwith\b|\band\b|\(|\))\s*")
 SETTING = re.compile(r"\s*([A-Za-z][\w \-]*?)\s*(?:=|:)\s*([\w.+\-]+)\s*")
-PLAIN = ("baseline", "vanilla", "none", "plain", "original", "noattention", "withoutattention", "woattention", "-", "")
+PLAIN = re.compile(r"(?:baseline|vanilla|none|plain|original|noattention|withoutattention|woattention|)")
 """How papers call a row without an attention block."""
 NOISE = ("ours", "proposed", "our", "reimpl", "reproduced", "official", "backbone")
 """Words that say nothing of what a row is."""
@@ -139,7 +139,7 @@ def match_row(labels: Sequence[str], heads: Sequence[str], group: str, kind: str
 
 def _match_part(part: str, row: MatchedRow, kind: str) -> None:
     chosen = choice_of(part, kind)
-    if chosen is None and plain(part) in PLAIN and kind == "images":
+    if chosen is None and PLAIN.fullmatch(plain(part)) and kind == "images":
         row.options.setdefault("att", "none")
         return
     setting = SETTING.fullmatch(part)

@@ -10,6 +10,7 @@ from exp.options.errors import ConfigError
 from exp.tables.adhoc import LESS_IS_BETTER
 from exp.tables.compare import Comparison, Entry, compare
 from exp.tables.given import Given
+from exp.tables.papers.matching import PLAIN
 from exp.tables.papers.printed import PrintedColumn, PrintedNumber, PrintedTable, is_nothing, number
 from exp.tables.papers.shape import Shape
 from exp.tables.plan import PlannedRow, TablePlan
@@ -120,7 +121,7 @@ def _higher(name: str) -> bool:
 
 def _plan(file: Path, rows: dict[str, ForeignRow], columns: dict[str, Column]) -> TablePlan:
     seeds = tuple(sorted({seed for row in rows.values() for seed in row.values}))
-    reference = next((name for name in rows if name.lower() in ("none", "baseline", "vanilla")), next(iter(rows)))
+    reference = next((name for name in rows if PLAIN.fullmatch(name.lower())), next(iter(rows)))
     title = f"{len(rows)} rows of {file.name}"
     table = Table(file.name, title, {}, {}, {name: row.row for name, row in rows.items()}, columns, seeds, reference)
     planned: list[PlannedRow] = list(rows.values())

@@ -143,7 +143,7 @@ def _names(labels: list[list[str]], groups: list[str]) -> list[str]:
 
 def _joined(labels: list[list[str]]) -> list[str]:
     return [
-        tidy(" ".join(dict.fromkeys(text for text in texts if not is_nothing(text)))) or "baseline" for texts in labels
+        tidy(" ".join(dict.fromkeys(text for text in texts if not is_nothing(text)))) or "plain" for texts in labels
     ]
 
 

@@ -10,10 +10,10 @@ from exp.options.catalog import TASKS
 from exp.options.compose import STANDARD, Composition
 from exp.options.errors import ConfigError
 from exp.options.resolve import resolve
+from exp.options.words import spelt
 from exp.tables.papers.matching import MatchedColumn, MatchedRow, data_of, match_row, metric_of, task_of
 from exp.tables.papers.printed import PrintedNumber
 from exp.tables.papers.shape import Shape
-from exp.tables.spec import spelt
 
 SOURCE = "paper"
 

@@ -1,14 +1,17 @@
 """The attention task: image classification, its backbones and data sets."""
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from exp.blocks.options import InnerLargeKernelOptions
 from exp.data.options import ImageOptions, PublishedImages
 from exp.layers.options import ImageModelOptions, ResNetOptions, timm_installed
 from exp.options.checks import at_least, fraction
-from exp.options.errors import ConfigError
+from exp.options.errors import ConfigError, DataError
 from exp.options.fields import option
 from exp.options.parts import TaskOptions
+
+if TYPE_CHECKING:
+    from exp.options.config import Config
 
 
 class AttentionOptions(TaskOptions):
@@ -32,6 +35,20 @@ class AttentionOptions(TaskOptions):
     """alpha of CutMix's Beta distribution; 0 for none. With both, each batch takes one of them."""
     head_classes: int | None = option(None, at_least(1))
     """Outputs of the classifier; the data set's classes where not given (notebook 004 has 1000 for 100)."""
+
+    def conflict(self, config: "Config") -> str | None:
+        """Returns why these options and the rest of the run contradict each other, or None."""
+        if self.head_classes is not None:
+            try:
+                classes = config.data.reader().num_classes
+            except DataError:  # a folder that is not here, whose classes are counted when it is read
+                classes = 0
+            if self.head_classes < classes:
+                return (
+                    f"task.head_classes={self.head_classes}: data={config.data.name} has {classes} classes; give at"
+                    " least as many"
+                )
+        return super().conflict(config)
 
 
 class Res2Net50Options(ResNetOptions):

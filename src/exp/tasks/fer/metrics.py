@@ -105,6 +105,7 @@ class ExpressionScores(Composed):
         the prediction).
         """
         scores, unique = self.by_class.compute(), self.unique.compute()
+        self.matrix.compute()  # added up over the ranks now, while all of them are here
         count = int(scores["counts"][:, 4].sum())
         if count == 0:
             return {}
@@ -128,7 +129,10 @@ class ExpressionScores(Composed):
         return metrics
 
     def details(self) -> dict[str, Any]:
-        """Returns the confusion matrix (row = label) as counts, each class's scores in percent, faces with a copy."""
+        """Returns the confusion matrix (row = label) as counts, each class's scores in percent, faces with a copy.
+
+        After ``compute`` a single rank may ask for them.
+        """
         scores, matrix, unique = self.by_class.compute(), self.matrix.compute(), self.unique.compute()
         shares = {name: scores[name].tolist() for name in ("precision", "recall", "f1")}
         support = scores["counts"][:, 4].tolist()

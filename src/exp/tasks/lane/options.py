@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from exp.options.checks import at_least, probability
+from exp.options.checks import above, at_least, each, finite, probability
 from exp.options.fields import option
 from exp.options.parts import DataOptions, ModelOptions, TaskOptions
 
@@ -209,9 +209,9 @@ class LaneDataOptions(DataOptions):
     """Largest shift as a share of the size, in training."""
     brightness: float = option(0.0, probability)
     """Largest relative change of brightness and contrast, in training."""
-    mean: float | list[float] = 0.5
+    mean: float | list[float] = option(0.5, each(finite))
     """Subtracted from images in 0..1, one number or one a channel."""
-    std: float | list[float] = 0.5
+    std: float | list[float] = option(0.5, each(above(0)))
     """Divides images after the mean is taken off."""
 
     def conflict(self, config: "Config") -> str | None:

@@ -139,6 +139,38 @@ def test_cross_view_leaves_out_the_persons_own_angle_and_nothing_else() -> None:
     assert report.cross["map"] == pytest.approx(100 * np.mean(precisions))
 
 
+def test_precision_leaves_out_probes_whose_person_is_not_in_the_gallery() -> None:
+    between = np.array([[1.0, 2.0], [1.0, 2.0]], dtype=np.float32)
+    scores = ranked(between, np.array([[False, True], [False, False]]))
+    assert scores["r1"].tolist() == [0, 0]
+    assert scores["map"][0] == scores["minp"][0] == 0.5
+    assert np.isnan([scores["map"][1], scores["minp"][1]]).all()
+    arrays = walks(seed=4)
+    stranger = (arrays["ids"] == "100") & np.isin(arrays["types"], (*GALLERY, *CROSS_GALLERY))
+    without = {name: values[~stranger] for name, values in arrays.items()}
+    known = without["ids"] != "100"
+    among = {name: values[known] for name, values in without.items()}
+    report, alone = evaluate(**without), evaluate(**among)
+    for name in ("nm_map", "bg_minp", "cross_map", "cross_minp"):
+        assert report.scores()[name] == pytest.approx(alone.scores()[name])
+    assert report.scores()["nm_r1"] == pytest.approx(alone.scores()["nm_r1"] * 5 / 6)
+
+
+def test_cross_view_by_condition_is_a_mean_over_the_probes_angles() -> None:
+    arrays = walks(seed=6)
+    report = evaluate(**arrays)
+    assert set(report.cross_conditions) == {"nm", "bg", "cl"}
+    # With as many probes of each kind at each angle, the pooled score is the mean of the three.
+    for score in ("r1", "map", "minp"):
+        mean = np.mean([report.cross_conditions[name][score] for name in report.cross_conditions])
+        assert report.cross[score] == pytest.approx(mean)
+        assert report.scores()[f"cross_bg_{score}"] == report.cross_conditions["bg"][score]
+    gone = (arrays["types"] == "nm-01") & (arrays["views"] == "018") & (arrays["ids"] != "100")
+    fewer = evaluate(**{name: values[~gone] for name, values in arrays.items()})
+    assert fewer.cross_conditions["bg"] == report.cross_conditions["bg"]
+    assert fewer.cross_conditions["nm"] != report.cross_conditions["nm"]
+
+
 def test_missing_walks_shrink_a_cell_and_a_missing_angle_is_no_number() -> None:
     arrays = walks()
     gone = (arrays["types"] == "bg-01") | ((arrays["views"] == "018") & np.isin(arrays["types"], PROBES["cl"]))

@@ -11,7 +11,7 @@ from exp.tasks.lane.metrics.area import area, distinct, iou_matrix, spline_point
 HEIGHT, WIDTH = 590, 1640
 
 
-def redrawn(lane: np.ndarray) -> np.ndarray:
+def redrawn(lane: np.ndarray, height: int = HEIGHT, width: int = WIDTH, line_width: int = 30) -> np.ndarray:
     """The official evaluator's mask: another spline routine, and one line a segment."""
     points = lane.astype(np.float64)
     if len(points) > 2:
@@ -20,10 +20,10 @@ def redrawn(lane: np.ndarray) -> np.ndarray:
         lengths = np.diff(at)
         steps = [at[i] + lengths[i] / 50 * k for i in range(len(lengths)) for k in range(50)]
         points = np.concatenate([curve(steps), points[-1:]]).astype(np.float32)
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask = np.zeros((height, width), np.uint8)
     pixels = np.rint(points).astype(int).tolist()
     for one, other in itertools.pairwise(pixels):
-        cv2.line(mask, one, other, 1, 30)
+        cv2.line(mask, one, other, 1, line_width)
     return mask
 
 
@@ -51,6 +51,22 @@ def test_pixels_are_those_of_drawing_segment_by_segment(lane: np.ndarray) -> Non
     wanted = redrawn(lane)
     assert np.array_equal(pixels.drawn(WIDTH), wanted)
     assert pixels.size == wanted.sum()
+
+
+@pytest.mark.parametrize(("height", "width", "line_width"), [(60, 90, 30), (64, 300, 5), (70, 80, 16), (40, 50, 1)])
+def test_pixels_at_every_border_are_those_of_drawing(height: int, width: int, line_width: int) -> None:
+    """In small images nearly every segment is at a border, where OpenCV clips before it fills."""
+    rng = np.random.RandomState(line_width)
+    for _ in range(150):
+        y = np.arange(height + rng.randint(-5, 40), rng.randint(-40, height - 20), -rng.choice([3, 7, 10]))
+        slope, bend = rng.uniform(-3, 3), rng.uniform(-8, 8)
+        x = rng.uniform(-0.3 * width, 1.3 * width) + (height - y) * slope + ((height - y) / 100) ** 2 * bend
+        lane = np.stack([x, y], 1).astype(np.float32)
+        pixels = area(lane, height, width, line_width)
+        if pixels is not None:
+            wanted = redrawn(lane, height, width, line_width)
+            assert np.array_equal(pixels.drawn(width), wanted)
+            assert pixels.size == wanted.sum()
 
 
 def test_spline_has_fifty_steps_a_segment_and_meets_its_points() -> None:
