@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exp.door import CellHandle as Cell
-    from exp.door import Cells, cell, cells, plan, run, sweep, table
+    from exp.door import CellList, cell, cells, plan, run, sweep, table
 
 __version__ = "0.1.0"
 
-__all__ = ["Cell", "Cells", "cell", "cells", "plan", "run", "sweep", "table"]
+__all__ = ["Cell", "CellList", "cell", "cells", "plan", "run", "sweep", "table"]
 
 
 def __getattr__(name: str) -> Any:

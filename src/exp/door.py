@@ -1,6 +1,6 @@
 """exp from Python: cells and sweeps run, results read, models loaded, tables shown. Loads no torch until it is needed.
 
-Cells train in processes of their own, as they do from the command line, so a notebook's kernel keeps its memory, its
+CellList train in processes of their own, as they do from the command line, so a notebook's kernel keeps its memory, its
 signals and its output; interrupting it saves the cells that run.
 """
 
@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.global_hydra import GlobalHydra
+
 from exp.cells.cell import Cell
 from exp.cells.machine import speed_up
 from exp.cells.metrics_file import read_metrics
-from exp.options.compose import STANDARD, Overlay, with_files
+from exp.options.compose import STANDARD, Overlay, searching, with_files
 from exp.options.errors import CellFailed, ConfigError
 from exp.sweep.course import Course
 from exp.sweep.front import sweep as run_sweep
+from exp.sweep.hydra import combinations
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.plan import plan as plan_cells
 from exp.sweep.screen import Screen
@@ -62,8 +65,8 @@ class CellHandle(Cell):
         return f"<Cell {self.path.name}: {self.status()['state']}>"
 
 
-class Cells(list[CellHandle]):
-    """Cells, with what they have in common as a table."""
+class CellList(list[CellHandle]):
+    """CellList, with what they have in common as a table."""
 
     def frame(self) -> "pandas.DataFrame":
         """Returns a row a cell: its state, the options that differ among them, test metrics and cost.
@@ -145,7 +148,7 @@ def run(*overrides: str) -> CellHandle:
     return sweep(*overrides)[0]
 
 
-def sweep(*overrides: str) -> Cells:
+def sweep(*overrides: str) -> CellList:
     """Runs the cells of a grid that are missing and prints their table.
 
     Args:
@@ -160,7 +163,7 @@ def sweep(*overrides: str) -> Cells:
     grid = _grid(overrides)
     command = f"exp {'--multirun ' if len(grid) > 1 else ''}{' '.join(overrides)}"
     _ended(run_sweep(grid, Overlay(STANDARD), Screen(), invalid="error", command=command, course=Course()), command)
-    return Cells(CellHandle(one.cell.path, one.resolved) for one in _planned(grid).cells)
+    return CellList(CellHandle(one.cell.path, one.resolved) for one in _planned(grid).cells)
 
 
 def cell(*overrides: str) -> CellHandle:
@@ -185,7 +188,7 @@ def plan(*overrides: str) -> list[Planned]:
     return _planned(_grid(overrides)).cells
 
 
-def cells(folder: str | Path = "multirun") -> Cells:
+def cells(folder: str | Path = "multirun") -> CellList:
     """Returns the cells below a folder, by name.
 
     Raises:
@@ -194,7 +197,7 @@ def cells(folder: str | Path = "multirun") -> Cells:
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ConfigError(f"{folder}: no such folder")
-    return Cells(CellHandle(path.parent.absolute()) for path in sorted(root.rglob("config.json")))
+    return CellList(CellHandle(path.parent.absolute()) for path in sorted(root.rglob("config.json")))
 
 
 def table(name: str, *overrides: str) -> TableHandle:
@@ -207,11 +210,10 @@ def table(name: str, *overrides: str) -> TableHandle:
 
 
 def _grid(overrides: Sequence[str]) -> list[list[str]]:
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed = OverridesParser.create().parse_overrides(with_files(overrides))
-    return [list(combination) for combination in BasicSweeper.split_arguments(parsed, None)[0]]
+    """Returns the overrides of each cell of a grid."""
+    words = with_files(overrides)
+    with searching():
+        return combinations(words, {}, None, GlobalHydra.instance().config_loader())
 
 
 def _planned(grid: list[list[str]]) -> Plan:

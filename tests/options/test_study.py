@@ -52,7 +52,7 @@ def forget() -> Any:
     study.STUDIES.update(before)
 
 
-def read(folder: Path, text: str = FILE, name: str = "points.py") -> study.Study:
+def read(folder: Path, text: str = FILE, name: str = "points.py") -> study.StudyFile:
     path = folder / name
     path.write_text(text)
     return study.read(path)

@@ -72,7 +72,7 @@ class GateRecord(pl.Callback):
         self._gates = None
 
 
-def record_maps(task: Task, folder: Path) -> None:
+def record_maps(task: Any, folder: Path) -> None:
     """Leaves ``attention.png`` of a few test images, for tasks that classify images."""
     if not isinstance(task, ImageTask) or "test" not in task.splits:
         return

@@ -179,7 +179,7 @@ class Recorder(pl.Callback):
                 "metrics": task.config.task.shown(self._scores),
                 "samples_per_second": round(self._speed, 1),
                 "device": self._device,
-                "memory_bytes": _memory_bytes(task.device),
+                "memory_bytes": _memory_bytes(trainer.lightning_module.device),
                 "alarm": self._alarm.text,
                 "epoch_done": epoch_done,
             }

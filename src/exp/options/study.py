@@ -59,7 +59,7 @@ class StudyDataOptions(DataOptions):
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyFile:
     """What a file declares.
 
     Attributes:
@@ -80,11 +80,11 @@ class Study:
 STUDY_MODULE = "_exp_study_"
 """What a file's module is called: this and the task's name, so that the file hides no module of its name."""
 
-STUDIES: dict[str, Study] = {}
+STUDIES: dict[str, StudyFile] = {}
 """Files that are a task each, by the task's name, as far as they have been read."""
 
 
-def read(path: Path) -> Study:
+def read(path: Path) -> StudyFile:
     """Reads what a file declares, without running it.
 
     Raises:
@@ -126,7 +126,7 @@ class _Reader:
         }
         self.summary = (ast.get_docstring(tree) or f"The task of {path.name}.").split("\n")[0]
 
-    def study(self) -> Study:
+    def study(self) -> StudyFile:
         for name in ("data", "loss"):
             if name not in self.functions:
                 self._fail(None, f"defines no function {name}{nearest(name, self.functions)}")
@@ -152,7 +152,7 @@ class _Reader:
         paths = tuple(name for name, one in reading.items() if one.path)
         data = self._part(StudyDataOptions, "exp.data.arrays:Arrays", words, reading, paths=paths)
         arguments = {"loss": tuple(loss), "scores": tuple(scoring), "Model": tuple(building), "data": tuple(reading)}
-        return Study(name, self.path, (task, model, data), self._recipe((task, model, data)), arguments)
+        return StudyFile(name, self.path, (task, model, data), self._recipe((task, model, data)), arguments)
 
     def _signature(
         self, function: ast.FunctionDef, owner: str, *, keywords_alone: bool = False
@@ -239,7 +239,7 @@ class _Reader:
             namespace[argument] = option(one.default, identity=not one.path)
             namespace["__annotations__"][argument] = one.kind
         schema = types.new_class(
-            f"{name.title()}{base.__name__.removeprefix('Study')}", (base,), {}, lambda body: body.update(namespace)
+            f"{name.title()}{base.__name__.removeprefix('StudyFile')}", (base,), {}, lambda body: body.update(namespace)
         )
         for argument, one in given.items():
             try:

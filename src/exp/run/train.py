@@ -77,18 +77,12 @@ def run(
     metrics = MetricsFile(folder / "metrics.jsonl")
     recorder = Recorder(metrics, log_every=config.trainer.log_every, report=report)
     extras, after = _extras(config, metrics)
-    if isinstance(task, Adopted):
-        extras.insert(0, Books(task))
+    extras = [Books(task), *extras] if isinstance(task, Adopted) else extras
     callbacks = [*extras, *own_callbacks(config.callbacks.use), recorder, *views, keeper, *after]
     logger = MetricsLogger(metrics, folder, writes=rank.rank == 0)
     trainer = build_trainer(config, folder, rank, device, callbacks, logger)
     logger.epoch = lambda: trainer.current_epoch
-
-    def loader(split: str) -> Loader | None:
-        assert isinstance(task, Task)
-        return task.loader(split, device=device, rank=rank.rank, world_size=rank.world_size)
-
-    given = _loaders(task, loader, rank)
+    given = _loaders(task, device, rank)
     if config.trainer.max_epochs:
         checkpoint = resumable(folder, tell=trainer.is_global_zero)
         keeper.last_is_good = checkpoint is not None and checkpoint.name == LAST
@@ -101,7 +95,7 @@ def run(
         raise LockLost("another process has taken this cell over; its result counts")
     metrics.write(split="test", epoch=trainer.current_epoch, step=trainer.global_step, **task.latest["test"])
     for extra in extras:
-        if isinstance(extra, GateRecord) and isinstance(task, Task):
+        if isinstance(extra, GateRecord):
             result |= extra.result
             record_maps(task, folder)
     return result | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
@@ -164,7 +158,7 @@ def prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted
     return task
 
 
-def _loaders(task: Task | Adopted, loader: Callable[[str], Loader | None], rank: Rank) -> dict[str, dict[str, Any]]:
+def _loaders(task: Task | Adopted, device: torch.device, rank: Rank) -> dict[str, dict[str, Any]]:
     """Returns what the trainer's ``fit`` and ``test`` are given of the data."""
     config = task.config
     if isinstance(task, Adopted):
@@ -172,6 +166,10 @@ def _loaders(task: Task | Adopted, loader: Callable[[str], Loader | None], rank:
             task.note = lambda text: print(text, flush=True)
         given = task.place_loaders(seed=config.seed, rank=rank.rank, world_size=rank.world_size)
         return {"fit": given, "test": given}
+
+    def loader(split: str) -> Loader | None:
+        return task.loader(split, device=device, rank=rank.rank, world_size=rank.world_size)
+
     if config.trainer.max_epochs:
         task.train_loader = loader("train")
         assert task.train_loader is not None
