@@ -72,7 +72,9 @@ def test_an_override_that_cannot_stand_is_an_error(tmp_path: Path, override: str
 
 
 def test_a_row_that_needs_the_published_recipe_is_shown_as_missing(tmp_path: Path) -> None:
-    fill(tmp_path, "activation", [*QUICK, "seed=0"], {row: [1.0] for row in ("none", "sigmoid", "tanh", "relu", "gelu")})
+    fill(
+        tmp_path, "activation", [*QUICK, "seed=0"], {row: [1.0] for row in ("none", "sigmoid", "tanh", "relu", "gelu")}
+    )
     filled = fill(tmp_path, "activation", [*QUICK, "seed=0"], {row: [2.0] for row in ("leaky_relu", "celu", "elu")})
     assert filled.complete
     plan = Planner(tmp_path).plan("gate", [*QUICK, "seed=0"])
