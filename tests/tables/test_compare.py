@@ -206,7 +206,7 @@ def test_what_was_never_reached_is_later_than_all(tmp_path: Path) -> None:
     assert claim.details["epochs_to_50"] == "deepcnn before no_batch_norm in 8 of 10 seeds, by ranks"
     never: dict[str, list[int | None]] = {"deepcnn": [4, 5, 6], "no_batch_norm": [None, None, None]}
     entry = at_fifty(tmp_path / "few", never, 3).entry("no_batch_norm", "epochs_to_50")
-    assert (words.fields(entry)[2], entry.verdict) == ("never (3)", "within noise")
+    assert (words.fields(entry)[2], entry.verdict) == ("never (3)", "not resolved")
 
 
 def test_the_same_within_the_tolerance_is_a_verdict(tmp_path: Path) -> None:

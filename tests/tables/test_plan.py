@@ -72,7 +72,9 @@ def test_an_override_that_cannot_stand_is_an_error(tmp_path: Path, override: str
 
 
 def test_a_row_that_needs_the_published_recipe_is_shown_as_missing(tmp_path: Path) -> None:
-    fill(tmp_path, "activation", [*QUICK, "seed=0"], {row: [1.0] for row in ("none", "sigmoid", "relu", "gelu")})
+    fill(
+        tmp_path, "activation", [*QUICK, "seed=0"], {row: [1.0] for row in ("none", "sigmoid", "tanh", "relu", "gelu")}
+    )
     filled = fill(tmp_path, "activation", [*QUICK, "seed=0"], {row: [2.0] for row in ("leaky_relu", "celu", "elu")})
     assert filled.complete
     plan = Planner(tmp_path).plan("gate", [*QUICK, "seed=0"])
@@ -86,6 +88,7 @@ class TestChoices:
     SCORES: ClassVar = {
         "none": [90.0, 90.0],
         "sigmoid": [91.0, 89.0],
+        "tanh": [1.0, 1.0],
         "relu": [92.0, 95.0],
         "gelu": [93.0, 94.0],
         "leaky_relu": [10.0, 20.0],
@@ -120,7 +123,7 @@ class TestChoices:
 
     def test_a_failed_row_is_never_the_best(self, tmp_path: Path) -> None:
         plan = fill(tmp_path, "activation", list(self.OVERRIDES), self.SCORES | {"relu": []})
-        for one in plan.rows[2].cells:
+        for one in plan.rows[3].cells:
             fail(one, "diverged")
         assert Planner(tmp_path).plan("gate", self.OVERRIDES).chosen["activation"].value == "gelu"
 

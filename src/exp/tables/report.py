@@ -167,7 +167,9 @@ def _metric(comparison: Comparison, column: str) -> dict[str, Any]:
     entries = [comparison.entry(row.row.name, column) for row in comparison.plan.rows]
     used, names = words.used(comparison, column), words.headings(comparison)
     rows = [[_field(entry, words.HEADINGS[i], words.fields(entry)[i]) for i in used] for entry in entries]
-    name, _, rest = words.criteria(comparison, column).partition(", ")
+    unit = comparison.plan.table.columns[column].unit
+    name = f"{column} ({unit})" if unit else column
+    rest = words.criteria(comparison, column).removeprefix(name).removeprefix(", ")
     table = Grid([_head(names[i]) for i in used], rows)
     return {"name": name, "rest": rest, "table": table, "below": words.seeds_wanted(comparison, column)}
 

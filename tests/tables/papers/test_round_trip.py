@@ -30,7 +30,8 @@ def below_one_heading(tables: list[PrintedTable], comparison: Comparison) -> Num
     for table in tables:
         table = table.squared()
         heads = [cell.text for cell in table.rows[0]]
-        column = next((c for c in comparison.plan.table.columns if re.match(rf"{re.escape(c)}\b", table.caption)), None)
+        columns = sorted(comparison.plan.table.columns, key=len, reverse=True)
+        column = next((one for one in columns if re.match(rf"{re.escape(one)}\b", table.caption)), None)
         if "published" not in heads or column is None:
             continue
         for row in table.rows[1:]:
