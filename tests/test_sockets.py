@@ -53,7 +53,7 @@ def test_no_socket_but_loopback_is_opened(tmp_path: Path) -> None:
         [*tiny, "att=none", "seed=1", "logger=wandb"],
         ["table", "kernel", "recipe=quick"],
         ["cost"],
-        ["data"],
+        ["list", "att"],
     ):
         done = watched("-m", "exp", *words, folder=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr

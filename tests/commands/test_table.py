@@ -193,3 +193,15 @@ def test_seeds_are_added_to_open_rows_within_the_budget(tmp_path: Path) -> None:
 def test_a_table_of_which_nothing_has_run_is_not_checked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["table", "kernel", "--check", "seed=0"]) == 1
     assert "table kernel: nothing of it has run, so that nothing could be checked" in capsys.readouterr().err
+
+
+def test_what_concerns_one_sweep_is_refused_where_there_is_none_or_several(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, complaint in [
+        (["--dry"], "--dry: tells what --run would do, without --resolve"),
+        (["--run", "--resolve", "--dry"], "--dry: tells what --run would do, without --resolve"),
+        (["--run", "--resolve", "sweep.budget=1h"], "sweep.budget=1h: is for one sweep, and --resolve makes several"),
+    ]:
+        assert run(["table", "modules", *words]) == 2
+        assert complaint in capsys.readouterr().err

@@ -105,10 +105,10 @@ TABLES = {
 def test_estimates_are_within_a_factor_of_two(tmp_path: Path, table: str) -> None:
     """Measured on the machine as it is; both the calibration and the run have it to themselves."""
     words = [table, "--run", *TABLES[table], "sweep.jobs=2", "trainer.threads=1"]
-    dry = exp("table", *words, "--dry", cwd=tmp_path)
+    dry = exp("table", *words, "--dry", cwd=tmp_path, timeout=3000)
     assert dry.returncode == 0, dry.stdout + dry.stderr
     assert not list(tmp_path.glob("multirun/*/*"))
-    done = exp("table", *words, cwd=tmp_path)
+    done = exp("table", *words, cwd=tmp_path, timeout=3000)
     assert done.returncode == 0, done.stdout + done.stderr
     told = seconds(dry.stdout.splitlines()[0].partition("about ")[2].partition(",")[0])
     whole = max(path.stat().st_mtime for path in tmp_path.glob("multirun/*/*/result.json")) - min(

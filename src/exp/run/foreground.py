@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from exp.cells.cell import ANEW, EXIT_CODES, Cell
 from exp.cells.terminal import pasted, typed_command
+from exp.options.compose import in_our_words
 from exp.options.errors import ConfigError, DataError, shown
 from exp.options.resolve import resolve
 from exp.run import exit_code, srun
@@ -27,11 +28,12 @@ def under_hydra(config: Any) -> Any:
     Returns:
         For a sweeper that looks for the best: the monitored metric of the best epoch; the cell's state if it has none.
     """
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
     hydra = HydraConfig.get()
     be_verbose(OmegaConf.to_container(OmegaConf.create([hydra.verbose]))[0])  # type: ignore[index]
     try:
+        with in_our_words(hydra.overrides.task):
+            plain = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(plain, dict)
         if hydra.mode == RunMode.RUN:
             refuse_moved(hydra)
         resolved = resolve({str(key): value for key, value in plain.items()}, hydra.overrides.task)

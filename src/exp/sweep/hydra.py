@@ -126,7 +126,8 @@ def run_cells(
             )
     else:
         code = run_elsewhere(cells, compose, context, task_function, config, screen, course)
-    _keep_composed(config)
+    if not config.sweep.dry:
+        _keep_composed(config)
     return code
 
 

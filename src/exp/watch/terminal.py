@@ -18,7 +18,7 @@ LOOK_SECONDS = 1.0
 SHARE = 0.01
 """The largest share of a core that looking and drawing may take."""
 
-LONGEST_PAUSE = 10.0
+LONGEST_PAUSE = 30.0
 
 
 class Pace:
