@@ -1,6 +1,7 @@
 """Writes metrics and status while a cell trains."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -141,7 +142,7 @@ class Recorder(pl.Callback):
                 **measured,
                 seconds=round(time.monotonic() - self._epoch_started, 3),
             )
-            self._tell(trainer, int(trainer.num_training_batches), epoch_done=True)
+            self._tell(trainer, _batches(trainer), epoch_done=True)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -175,7 +176,7 @@ class Recorder(pl.Callback):
                 "epoch": trainer.current_epoch + int(epoch_done),
                 "max_epochs": trainer.max_epochs,
                 "batch": 0 if epoch_done else batch,
-                "batches": int(trainer.num_training_batches),
+                "batches": _batches(trainer),
                 "metrics": task.config.task.shown(self._scores),
                 "samples_per_second": round(self._speed, 1),
                 "device": self._device,
@@ -189,3 +190,8 @@ class Recorder(pl.Callback):
 def _memory_bytes(device: torch.device) -> int:
     """Returns the memory this process holds: of the GPU what torch's allocator has, on a CPU its resident pages."""
     return torch.cuda.memory_reserved(device) if device.type == "cuda" else resident_bytes()
+
+
+def _batches(trainer: pl.Trainer) -> int:
+    """Returns the micro-batches of an epoch, 0 where the data is a stream without a length."""
+    return int(trainer.num_training_batches) if math.isfinite(trainer.num_training_batches) else 0
