@@ -166,7 +166,7 @@ def confusion_chart(counts: Sequence[Sequence[int]], class_names: Sequence[str])
         counts: (C, C) by label (row) and prediction (column).
         class_names: C names.
     """
-    rows = [
+    rows: list[Any] = [
         [label, prediction, counts[i][j]]
         for i, label in enumerate(class_names)
         for j, prediction in enumerate(class_names)
@@ -213,7 +213,7 @@ def log_table(folder: Path, name: str, run_id: str, options: Logger, records: Se
     )
     plain = [{key: value for key, value in record.items() if not isinstance(value, (dict, list))} for record in records]
     columns: list[str | int] = list(plain[0])
-    data = [[_entry(record[key]) for key in plain[0]] for record in plain]
+    data: list[Any] = [[_entry(record[key]) for key in plain[0]] for record in plain]
     run.log({"table": wandb.Table(columns=columns, data=data)})
     end(run, 0)
 
