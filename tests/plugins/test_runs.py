@@ -30,6 +30,7 @@ def test_the_smallest_study_is_one_file(folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     cells = results(folder / "multirun")
     assert len(cells) == 4
+    assert "width=16 (int)" in exp("list", "model", "./moons.py", cwd=folder).stdout
     assert all("_exp_study_moons" in cell["code"] for cell in cells)
     assert all(set(cell["test"]) == {"loss", "top1"} for cell in cells)
     assert "0 cells run, 4 not run again" in exp(*words, cwd=folder).stdout
@@ -44,6 +45,7 @@ def test_two_ranks_see_what_one_does(folder: Path) -> None:
     for words in ((), ("trainer=ddp", "trainer.devices=2", "cells.dir=two")):
         done = exp("task=./moons.py", *SHORT, *words, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
+    assert "Next: exp task=./moons.py " in done.stdout
     one, two = results(folder / "multirun")[0], results(folder / "two")[0]
     assert (one["world_size"], two["world_size"]) == (1, 2)
     assert one["samples_seen"] == two["samples_seen"]

@@ -2,7 +2,7 @@
 
 Without words: the groups, with models and data sets by task, and the options that every run has.
 With a group (task, recipe, model, att, data, trainer, logger, optim, ...): a line a choice.
-With a group and a choice: its options, a line each.
+With a group and a choice: its options, a line each; ``exp list task ./moons.py`` where the task is a file.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.commands.front import add_format, show
-from exp.options.catalog import GROUPS, SECTIONS, TASKS, fitting
+from exp.options.catalog import GROUPS, SECTIONS, TASKS, add_file, fitting
 from exp.options.compose import YAML_GROUPS, choices_of, conf_dirs
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import default_of, describe, docs, explain, fields, hints, summary
@@ -31,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: There is no such group or choice.
     """
+    if str(options.choice).endswith(".py"):
+        options.choice = add_file(Path(options.choice))
     if options.group is None:
         value: Any = {group: choices_of(group) for group in YAML_GROUPS}
         lines = overview()

@@ -8,6 +8,7 @@ The file defines ``data(*, ...)``, ``class Model(nn.Module)``, ``loss(model, *ar
 
 import ast
 import copy
+import os
 import types
 import typing
 from dataclasses import dataclass, field
@@ -108,6 +109,15 @@ def read(path: Path) -> StudyFile:
     append_to_path(path.parent)
     watch(path.parent)
     return study
+
+
+def as_typed(override: str) -> str:
+    """Returns an override as it is typed: the task of a file is called by the file."""
+    key, _, name = override.partition("=")
+    if key != "task" or name not in STUDIES:
+        return override
+    path = os.path.relpath(STUDIES[name].path)
+    return f"task={path if path.startswith('..') else f'./{path}'}"
 
 
 class _Reader:

@@ -8,6 +8,7 @@ from typing import Any
 
 from exp.cells.cell import Cell
 from exp.cells.terminal import disk, pasted, places, shown
+from exp.options.study import as_typed
 from exp.options.words import spelt
 
 
@@ -86,7 +87,7 @@ class Console:
 
     def _overrides(self) -> list[str]:
         kept = [o for o in self.cell.resolved.overrides if not o.startswith(("ckpt=", "trainer.max_epochs=", "sweep."))]
-        return [*places(shlex.split(self.command)), *kept]
+        return [*places(shlex.split(self.command)), *map(as_typed, kept)]
 
     def _erase(self) -> str:
         return "\r\x1b[K" if self._inline else ""
