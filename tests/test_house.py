@@ -33,6 +33,7 @@ LAZY = {
     ("exp.commands.check", "exp.run.check"),
     ("exp.commands.cost", "exp.tasks.build"),
     ("exp.commands.dashboard", "exp.callbacks.wandb"),
+    ("exp.commands.log", "exp.callbacks.mirror"),
     ("exp.commands.table", "exp.tables.render"),
     ("exp.commands.table", "exp.tables.report"),
     ("exp.commands.table", "exp.tables.terminal"),

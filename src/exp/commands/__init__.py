@@ -20,6 +20,7 @@ VERBS = {
     "data": "what of a data set is on this machine",
     "pack": "finished cells in one file",
     "merge": "cells that ran elsewhere",
+    "log": "finished cells sent to W&B, TensorBoard or CSV",
     "export": "a table with its cells, for a repository",
     "clean": "what the folder of cells holds, and its removal",
     "dashboard": "a W&B workspace for a table",

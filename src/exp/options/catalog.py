@@ -133,7 +133,10 @@ def schema_of(part: str, values: dict[str, Any]) -> type:
         return SECTIONS[part]
     name = values.get("name")
     if name not in GROUPS[part]:
-        raise ConfigError(f"{part}={name}: no such choice{nearest(name, GROUPS[part])}")
+        raise ConfigError(
+            f"{part}={name}: no such choice{nearest(name, GROUPS[part])}; where it is code of yours, name it:"
+            f" task=./{name}.py, plugins in pyproject.toml, or EXP_PLUGINS"
+        )
     return GROUPS[part][name]
 
 
