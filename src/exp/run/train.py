@@ -79,7 +79,8 @@ def run(
     extras, after = _extras(config, metrics)
     extras = [Books(task), *extras] if isinstance(task, Adopted) else extras
     callbacks = [*extras, *own_callbacks(config.callbacks.use), recorder, *views, keeper, *after]
-    logger = MetricsLogger(metrics, folder, writes=rank.rank == 0)
+    # What an unchanged module logs is in the lines of training and evaluation already.
+    logger = MetricsLogger(metrics, folder, writes=rank.rank == 0 and not isinstance(task, Adopted))
     trainer = build_trainer(config, folder, rank, device, callbacks, logger)
     logger.epoch = lambda: trainer.current_epoch
     given = _loaders(task, device, rank)
