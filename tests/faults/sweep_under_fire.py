@@ -23,13 +23,13 @@ EXTRA = ["trainer.save_every=0.05", "trainer.max_epochs=6", "optim.warmup=0.5"]
 
 
 def main(folder: Path, kills: int, seed: int) -> None:
-    import exp.run.train
     from exp.cells.cell import Cell
     from exp.cells.files import read_json
     from exp.options.compose import resolved
+    from exp.run import train
     from exp.run.job import run_cell
 
-    del exp.run.train
+    del train
     warnings.simplefilter("default")
     os.umask(0o027)
     words = [word for word in TINY if "max_epochs" not in word] + EXTRA

@@ -188,10 +188,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    import exp.run.train as warm
+    from exp.run import train
 
     torch.set_num_threads(1)
-    del warm, torch
+    del train, torch
     Server(events).serve()
 
 
