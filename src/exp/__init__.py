@@ -15,6 +15,9 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+if sys.argv[:1] == ["-m"]:  # python -m exp: a folder here called lightning or datasets must hide no package
+    sys.path.append(sys.path.pop(0))
+
 if TYPE_CHECKING:
     from exp.door import CellHandle as Cell
     from exp.door import CellList, cell, cells, plan, run, sweep, table

@@ -44,7 +44,11 @@ def test_the_specification_makes_a_workspace(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "code", "printed"),
-    [([], 2, "usage: exp dashboard"), (["modules", "gait"], 2, "gait"), (["--help"], 0, "usage: exp dashboard")],
+    [
+        ([], 2, "the following arguments are required: name"),
+        (["modules", "gait"], 2, "gait"),
+        (["--help"], 0, "usage: exp dashboard"),
+    ],
 )
 def test_usage(capsys: pytest.CaptureFixture[str], words: list[str], code: int, printed: str) -> None:
     assert run(["dashboard", *words]) == code

@@ -17,7 +17,7 @@ def test_a_finished_cell_is_sent(tmp_path: Path) -> None:
     assert f"{cell.name}: sent to csv" in sent.stdout
     assert {name: (cell / name).read_bytes() for name in before} == before
     table = next(path for path in cell.rglob("*.csv"))
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
     last = next(line for line in read_metrics(cell / "metrics.jsonl") if line["split"] == "test")
     assert any(row.get("test/top1") and float(row["test/top1"]) == last["top1"] for row in rows)
 

@@ -31,7 +31,7 @@ def test_what_is_written_passes_its_tests(folder: Path) -> None:
 
 def test_what_is_written_is_formatted(folder: Path) -> None:
     ruff = [sys.executable, "-m", "ruff"]
-    for words in (["check", "--select", "E,F,I,UP,B,D1"], ["format", "--check"]):
+    for words in (["check", "--select", "E,F,I,UP,B,D1", "--ignore", "D107"], ["format", "--check"]):
         arguments = ["--isolated", "--line-length", "120", *(PARTS[kind] for kind in PARTS)]
         done = subprocess.run([*ruff, *words, *arguments], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout

@@ -16,7 +16,7 @@ from exp.options.errors import CellFailed
 from exp.options.resolve import Resolved
 from exp.run.job import run_cell
 
-STEPS = 60
+STEPS = 200
 """Steps in which one batch is learnt by heart."""
 FALLS_BELOW = 0.5
 """Part of the first loss below which the last one of these has to be."""
@@ -48,7 +48,8 @@ def look_over(make: Make) -> Iterator[Finding]:
     yield _data(make([]))
     with tempfile.TemporaryDirectory() as folder:
         short = [f"cells.dir={folder}", "trainer.log_every=1", "cells.keep=last+best"]
-        yield _learns(make([*short, "trainer.overfit_batches=1", f"trainer.max_epochs={STEPS}"]))
+        once = [f"trainer.max_epochs={STEPS}", f"trainer.check_val_every_n_epoch={STEPS}"]
+        yield _learns(make([*short, "trainer.overfit_batches=1", *once]))
         few = [*short, f"trainer.overfit_batches={BATCHES}", "trainer.max_epochs=2"]
         whole = make(few)
         yield _goes_on(whole, make([*few, f"cells.dir={folder}/stopped"]))

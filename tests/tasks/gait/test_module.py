@@ -261,7 +261,7 @@ def test_predict_finds_the_walk_itself_first(tmp_path: Path, capsys: pytest.Capt
     assert "1. " in capsys.readouterr().out
     for bad, message in (
         ([str(tmp_path / "gone.npz")], "cannot be read"),
-        ([str(tmp_path)], "no PNG files"),
+        ([str(tmp_path)], "no images ("),
         ([], "give clips"),
         ([str(folder), f"gallery={tmp_path / 'cell' / 'log'}"], "no clips"),
         ([str(folder), "galery=x"], "did you mean 'gallery'?"),

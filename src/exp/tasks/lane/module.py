@@ -73,8 +73,7 @@ class Lane(Task):
         self._splits: dict[str, LaneSplit] = {}
         self._before: dict[str, float] = {}
         self._grad_norm: Tensor | None = None
-        self._stage_read = -1
-        self._stage_weight = 0.0
+        self._stage_weight: float | None = None
 
     def example_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Returns the shape of an image; the model fills in a table of tokens itself."""
@@ -163,6 +162,7 @@ class Lane(Task):
             if total[1] > 0 and total[0] / total[1] < Y_ADVANCES_BELOW:
                 self.y_stage.add_(1).clamp_(max=len(Y_STAGES) - 1)
             self.x_loss.zero_()
+            self._stage_weight = None
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Notes the gradient's norm before it is clipped."""
@@ -241,10 +241,8 @@ class Lane(Task):
     def _y_weight(self) -> float:
         if self.config.task.y_loss != "staged":
             return self.config.task.y_weight
-        if (
-            self._stage_read != self.current_epoch
-        ):  # the stage moves between epochs, and reading it waits for the device
-            self._stage_read, self._stage_weight = self.current_epoch, Y_STAGES[int(self.y_stage)]
+        if self._stage_weight is None:  # kept for the epoch: reading the stage waits for the device
+            self._stage_weight = Y_STAGES[int(self.y_stage)]
         return self._stage_weight
 
     def _sampling_rate(self) -> float:

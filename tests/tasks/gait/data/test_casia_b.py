@@ -235,7 +235,7 @@ def test_check_says_what_is_wrong_in_one_line(
 def test_an_unknown_format_is_argparses_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["digits", "--format", "xml"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "argument --format: invalid choice: 'xml'" in error
+    assert "--format: invalid choice: 'xml'" in error
     assert "text" in error
     assert "json" in error
 
