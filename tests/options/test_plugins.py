@@ -44,7 +44,7 @@ def test_each_way_to_name_one(tmp_path: Path) -> None:
     path = package(tmp_path / "src")
     assert "dots" not in listed(tmp_path).stdout  # lying there is not enough
     project(tmp_path, "dotpkg")
-    assert "dots        Drawn dots." in listed(tmp_path).stdout
+    assert "Drawn dots." in listed(tmp_path).stdout
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert "Drawn dots." in listed(elsewhere, EXP_PLUGINS=str(path)).stdout

@@ -27,9 +27,7 @@ def run(options: argparse.Namespace) -> int:
     print("usage: exp [GROUP=CHOICE] [OPTION=VALUE] [GROUP.OPTION=VALUE] ...")
     print("       exp --multirun KEY=A,B,C ...")
     print("       exp VERB ...      (exp VERB --help says more; python -m exp is the same program)\n")
-    for verb, meaning in VERBS.items():
-        print(f"  {verb:10} {meaning}")
-    print()
+    print("\n".join(_in_columns([f"{verb:10} {meaning}" for verb, meaning in VERBS.items()])), end="\n\n")
     for group in YAML_GROUPS:
         choices = " ".join(choices_of(group))
         print(textwrap.fill(choices, 118, initial_indent=f"  {group + '=':9}", subsequent_indent=" " * 11))
@@ -39,3 +37,15 @@ def run(options: argparse.Namespace) -> int:
     for command, meaning in EXAMPLES:
         print(f"  {command:{width}}  {meaning}")
     return 0
+
+
+def _in_columns(texts: list[str]) -> list[str]:
+    """Returns indented lines with two texts each, where both fit one of 120 characters."""
+    lines, left = [], 58
+    while texts:
+        first, *texts = texts
+        if texts and len(first) < left and len(texts[0]) < left:
+            second, *texts = texts
+            first = f"{first:{left}}  {second}"
+        lines.append(f"  {first}")
+    return lines

@@ -107,7 +107,9 @@ def _configuration(error: BaseException, text: str) -> str:
 def _plain(text: str) -> str:
     """Returns a foreign message without names of classes, addresses and hints that lead elsewhere."""
     text = " ".join(text.split("\n")[0].split())
-    text = re.sub(r"\b\w*(?:Error|Exception)(?: raised while resolving interpolation)?: ?", "", text)
+    text = re.sub(
+        r"\b\w*(?:Error|Exception)(?: raised while (?:resolving interpolation|composing config))?: ?", "", text
+    )
     text = re.sub(r"See https?://\S+.*$|full_key: .*$|object_type=.*$", "", text)
     for foreign, ours in (("DictConfig", "a mapping"), ("ListConfig", "a list"), ("NoneType", "nothing")):
         text = text.replace(foreign, ours)
