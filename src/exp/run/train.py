@@ -95,10 +95,9 @@ def run(
     if not held():
         raise LockLost("another process has taken this cell over; its result counts")
     metrics.write(split="test", epoch=trainer.current_epoch, step=trainer.global_step, **task.latest["test"])
-    for extra in extras:
-        if isinstance(extra, GateRecord):
-            result |= extra.result
-            record_maps(task, folder)
+    for gates in (extra for extra in extras if isinstance(extra, GateRecord)):
+        result |= gates.result
+        record_maps(task, folder)
     return result | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
 
 
