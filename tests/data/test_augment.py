@@ -195,9 +195,9 @@ def test_order_of_steps() -> None:
         ({"flip": 1.5}, "flip=1.5: has to be between 0 and 1"),
         ({"erase": -0.1}, "erase=-0.1: has to be between 0 and 1"),
         ({"rotate": 181}, "rotate=181.0: has to be between 0 and 180"),
-        ({"std": 0}, "std must be above 0"),
+        ({"std": 0}, "std=0.0: has to be above 0"),
         ({"mean": [0.1, 0.2], "std": [1, 1, 1]}, "2 channels but std has 3"),
-        ({"mean": []}, "at least one number"),
+        ({"mean": []}, "has to be a number, or one a channel"),
     ],
 )
 def test_bad_options(options: dict[str, Any], message: str) -> None:
