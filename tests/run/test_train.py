@@ -183,9 +183,9 @@ def test_config_is_written_before_training(train: Train) -> None:
 def test_too_many_gpus_are_refused() -> None:
     from exp.options.sections import Trainer
     from exp.run.ddp import Rank
-    from exp.run.train import _device
+    from exp.run.train import device_of
 
     if torch.cuda.is_available():
         pytest.skip("needs a machine without a GPU")
     with pytest.raises(ConfigError, match="0 GPUs are visible"):
-        _device(Trainer(accelerator="gpu"), Rank(0, 2, 0))
+        device_of(Trainer(accelerator="gpu"), Rank(0, 2, 0))
