@@ -47,7 +47,7 @@ def canonical(word: str) -> str:
         if not word.endswith(ENDINGS):
             path = _file_of(word) or path
         if not path.is_file():
-            raise ConfigError(f"{word}: no such file of a table{nearest(word, own_names())}")
+            raise ConfigError(f"{word}: no such file of a table{nearest(path.stem, own_names())}")
         return _name_of(path)
     own = _file_of(word)
     if word in names() and own:
