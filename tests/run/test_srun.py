@@ -120,7 +120,7 @@ def test_lightning_takes_neither_slurms_ranks_nor_its_requeue(tmp_path: Path, mo
         monkeypatch.setenv(name, value)
     assert SLURMEnvironment.detect(), "left alone, Lightning would"
     config = resolved(TINY).config
-    trainer = training._trainer(config, tmp_path, ALONE, torch.device("cpu"), [])
+    trainer = training.build_trainer(config, tmp_path, ALONE, torch.device("cpu"), [], False)
     assert isinstance(trainer._accelerator_connector.cluster_environment, Ranks)
 
 
