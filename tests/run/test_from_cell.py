@@ -24,7 +24,7 @@ def cell(tmp_path: Path) -> Path:
 def test_choices_are_taken_over(cell: Path) -> None:
     words = [f"ckpt={cell}", "trainer.max_epochs=0", "width=4"]
     got = with_choices_of_checkpoint(words)
-    path = f"ckpt='{cell}/best.ckpt'"
+    path = f"ckpt={cell}/best.ckpt"
     assert got == ["task=fer", "model=vgg", "data.flip=0.2", path, "trainer.max_epochs=0", "width=4"]
     assert with_choices_of_checkpoint([f"ckpt={cell}/best.ckpt"])[-1] == path
     assert told(words, got) == "from the checkpoint's cell: task=fer model=vgg data.flip=0.2"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exp.options.errors import ConfigError
+from exp.options.words import spelt, value_of
 
 OWN = ("seed", "ckpt", "recipe", "optim", "trainer", "sweep", "cells", "logger", "callbacks")
 """What a cell that starts from another's weights does not take over: how it is trained and where it lies."""
@@ -23,7 +24,7 @@ def with_choices_of_checkpoint(words: Sequence[str]) -> list[str]:
     place = next((place for place, word in enumerate(words) if word.startswith("ckpt=")), None)
     if place is None or any(word.startswith("table=") for word in words):
         return list(words)
-    value = words[place].removeprefix("ckpt=").strip("'\"")
+    value = str(value_of(words[place]))
     path = Path(value).expanduser()
     if path.is_dir():
         known = [path / f"{name}.ckpt" for name in ("best", "last")]
@@ -36,8 +37,7 @@ def with_choices_of_checkpoint(words: Sequence[str]) -> list[str]:
     before = json.loads(recorded.read_text(encoding="utf-8")).get("overrides", [])
     given = {_key(word) for word in words}
     taken = [word for word in before if _key(word) not in given and _key(word).partition(".")[0] not in OWN]
-    quoted = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return [*words[:place], *taken, f"ckpt='{quoted}'", *words[place + 1 :]]
+    return [*words[:place], *taken, f"ckpt={spelt(str(path))}", *words[place + 1 :]]
 
 
 def told(words: Sequence[str], completed: Sequence[str]) -> str:
