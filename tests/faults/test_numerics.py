@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exp.metrics.confusion import balanced_accuracy, by_class, macro_f1
 
 from exp.metrics.classification import TopK
+from exp.tasks.fer.metrics import ExpressionScores
 from exp.tasks.gait.losses.cosine import cosine_cross_entropy
 from exp.tasks.gait.losses.triplet import batch_all_triplet, part_distances
-from exp.tasks.gait.metrics import evaluate
+from exp.tasks.gait.metrics.casia_b import evaluate
 from exp.tasks.lane.metrics.culane import score
 from exp.tasks.lane.metrics.tusimple import frame
-
-CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -44,18 +42,24 @@ def test_exploding_gradients_are_clipped_to_a_finite_step(train: Callable[..., d
 
 
 def test_classes_absent_from_the_test_count_for_nothing() -> None:
-    scores = TopK(CPU, 10)
-    scores.update(torch.eye(10)[:3], torch.tensor([0, 1, 1]), torch.ones(3))
+    logits, labels = torch.eye(10)[:3], torch.tensor([0, 1, 1])
+    scores = TopK(10)
+    scores.update(logits, labels, torch.ones(3))
     assert scores.compute()["top1"] == pytest.approx(200 / 3)
-    matrix = torch.zeros(4, 4, dtype=torch.float64)
-    matrix[0, 0], matrix[1, 2] = 3, 1
-    for value in (macro_f1(matrix), balanced_accuracy(matrix)):
-        assert 0 < value < 100
-    assert all(torch.isfinite(values).all() for values in by_class(matrix).values())
+    faces = ExpressionScores([str(number) for number in range(10)])
+    faces.update(logits, labels)
+    found = faces.compute()
+    assert found["balanced_accuracy"] == pytest.approx(75), (
+        "recall of class 0 is 1, of class 1 a half; others have none"
+    )
+    assert found["macro_f1"] == pytest.approx(100 * (1 + 2 / 3 + 0) / 3), "class 2 was predicted wrongly"
+    assert all(math.isfinite(value) for row in faces.details()["by_class"].values() for value in row.values())
 
 
 def test_nothing_scored_is_no_score() -> None:
-    assert TopK(CPU, 10).compute() == {}
+    for scores in (TopK(10), ExpressionScores(["happy", "sad"])):
+        with pytest.warns(UserWarning, match="before the ``update`` method"):
+            assert scores.compute() == {}
 
 
 def test_embeddings_all_alike_have_finite_losses_gradients_and_scores() -> None:
