@@ -68,6 +68,7 @@ def test_an_error_is_one_line_and_exit_code_2_without_torch(words: list[str], tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_is_shown_without_torch(tmp_path: Path) -> None:
     first = exp("--multirun", *TINY, "trainer.max_epochs=1", "att=none", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
@@ -151,6 +152,7 @@ def test_a_wrong_verb_is_one_line(tmp_path: Path) -> None:
     assert "did you mean 'table'?" in done.stderr
 
 
+@pytest.mark.slow
 def test_verbs_that_compose_know_further_configuration(tmp_path: Path) -> None:
     (tmp_path / "own" / "att").mkdir(parents=True)
     (tmp_path / "own" / "att" / "wide.yaml").write_text("defaults: [/schema/att/triplet@_here_]\nkernel_size: 9\n")

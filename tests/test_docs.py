@@ -52,6 +52,7 @@ def test_the_page_has_every_file() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_new_task_runs_with_nothing_else_touched(copy: Path) -> None:
     listed = exp(copy, "list")
     assert "task=study: Stripes or checks" in listed.stdout, listed.stderr

@@ -46,6 +46,7 @@ def watched(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_no_socket_but_loopback_is_opened(tmp_path: Path) -> None:
     tiny = [*TINY, "trainer.max_epochs=1"]
     for words in (

@@ -3,10 +3,13 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 from exp.cells.metrics_file import read_metrics
 from tests.conftest import TINY, exp
 
 
+@pytest.mark.slow
 def test_a_finished_cell_is_sent(tmp_path: Path) -> None:
     done = exp(*TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_what_is_written_passes_its_tests(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
@@ -37,6 +38,7 @@ def test_what_is_written_is_formatted(folder: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_all_of_it_runs_together(folder: Path) -> None:
     words = ("task=stripes", "model=tinynet", "data=drawn", "att=gatey", "trainer.max_epochs=1", "trainer.threads=1")
     done = exp(*words, cwd=folder)
@@ -91,6 +93,7 @@ class Lit(L.LightningModule):
 """
 
 
+@pytest.mark.slow
 def test_a_task_from_a_lightning_module(tmp_path: Path) -> None:
     (tmp_path / "lit.py").write_text(LIT)
     done = exp("new", "task", "line", "--from-lightning", "lit:Lit", cwd=tmp_path)

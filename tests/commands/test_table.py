@@ -173,6 +173,7 @@ def test_resolving_needs_a_run_and_seeds(
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_seeds_are_added_to_open_rows_within_the_budget(tmp_path: Path) -> None:
     """Two rows that three seeds cannot tell apart: seeds are added as far as the budget goes, and it is said why."""
     words = ["recipe=quick", "att=triplet,ca", "seed=0,1,2", *TINY, "trainer.max_epochs=1", "sweep.jobs=2"]

@@ -156,6 +156,7 @@ def test_configuration_cannot_name_callables(tmp_path: Path) -> None:
 MARKUP = "\"><img src=x onerror=alert(1)><script>alert(1)</script>'"
 
 
+@pytest.mark.slow
 def test_a_report_of_strangers_results_is_safe_to_open(tmp_path: Path) -> None:
     compared(tmp_path, "modules", SEEDS, VALUES)
     plan = Planner(tmp_path).plan("modules", SEEDS)

@@ -49,6 +49,7 @@ def test_examples_give_what_they_show(name: str) -> None:
         assert doctest.DocTestRunner().run(test).failed == 0
 
 
+@pytest.mark.slow
 def test_a_users_module_logs_on_two_ranks_what_one_process_counts(tmp_path: Path) -> None:
     """Rank 1 sees no walk at all; every other metric is split between the two."""
     done = subprocess.run(

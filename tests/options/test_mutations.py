@@ -107,6 +107,7 @@ def check_yaml(count: int, folder: Path) -> None:
     assert wrong == {}
 
 
+@pytest.mark.slow
 def test_mutated_configurations_and_cells(tmp_path: Path) -> None:
     check_yaml(100, tmp_path)
 

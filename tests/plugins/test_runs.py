@@ -40,6 +40,7 @@ def test_the_smallest_study_is_one_file(folder: Path) -> None:
     assert "4 stale" in exp(*words, cwd=folder).stdout
 
 
+@pytest.mark.slow
 def test_two_ranks_see_what_one_does(folder: Path) -> None:
     for words in ((), ("trainer=ddp", "trainer.devices=2", "cells.dir=two")):
         done = exp("task=./moons.py", *SHORT, *words, cwd=folder)
@@ -51,6 +52,7 @@ def test_two_ranks_see_what_one_does(folder: Path) -> None:
     assert two["test"]["top1"] == pytest.approx(one["test"]["top1"], abs=1)
 
 
+@pytest.mark.slow
 def test_check_looks_a_task_over(folder: Path) -> None:
     done = exp("check", "task=./moons.py", "optim.lr=0.03", "trainer.threads=1", "--format=json", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -104,6 +106,7 @@ print(json.dumps({"test": cell.result()["test"], "cells": len(cells), "columns":
 """
 
 
+@pytest.mark.slow
 def test_from_python(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", DOOR],

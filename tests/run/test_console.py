@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from exp.cells.machine import cpus
 from tests.conftest import TINY, exp, results
 
 
+@pytest.mark.slow
 def test_next_can_be_typed_and_two_ranks_share_the_cores(tmp_path: Path) -> None:
     (tmp_path / "conf" / "att").mkdir(parents=True)
     (tmp_path / "conf" / "att" / "small.yaml").write_text("defaults: [/schema/att/se@_here_]\nreduction: 8\n")

@@ -85,6 +85,7 @@ def test_a_wrong_rank_count_is_an_error() -> None:
         ranks.set_global_rank(0)
 
 
+@pytest.mark.slow
 def test_one_or_two_devices_give_the_same_loss_curve(tmp_path: Path) -> None:
     """Alone and in one sweep, in either order; every sample once an epoch; no variable and no process left behind."""
     words = [*TINY, "optim.name=sgd", "optim.momentum=0", "lr=1e-3", "weight_decay=0", "trainer.log_every=1", "att=se"]
@@ -155,6 +156,7 @@ def test_a_stopped_run_of_two_ranks_goes_on_exactly(tmp_path: Path) -> None:
     assert stopped["samples_seen"] == straight["samples_seen"] == 20 * 1222
 
 
+@pytest.mark.slow
 def test_followers_are_reported_when_they_die(tmp_path: Path) -> None:
     """A follower without a cell to read ends with an error, and the lead is told before it ends too."""
     code = (

@@ -38,6 +38,7 @@ def test_other_files_are_left_as_they_are(cell: Path, tmp_path: Path) -> None:
         with_choices_of_checkpoint([f"ckpt={cell}"])
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_not_the_default_is_tested_by_its_folder_alone(tmp_path: Path) -> None:
     first = exp("att=se", *TINY, cwd=tmp_path)
     assert first.returncode == 0, first.stderr

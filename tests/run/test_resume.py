@@ -92,6 +92,7 @@ def test_a_second_stop_goes_on_from_the_first(
     assert run(tmp_path)["weights_sha256"] == uninterrupted[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_a_real_process_killed_and_started_again(number: signal.Signals, tmp_path: Path) -> None:
     words = [*TINY, "trainer.max_epochs=20", "trainer.save_every=0.2", "att=se"]

@@ -54,6 +54,7 @@ def test_neither_is_part_of_a_cell() -> None:
     assert resolved(["sweep.budget=2h", "sweep.notify=mail", "sweep.dry=true"]).key == resolved([]).key
 
 
+@pytest.mark.slow
 def test_a_sweep_stops_when_its_time_is_over_and_goes_on(tmp_path: Path) -> None:
     """Thousands of epochs end in no time that a test has; what was trained is kept and the program is told once."""
     words = ["--multirun", *TINY, "att=none,se,eca", "sweep.jobs=2", f"sweep.notify={listener(tmp_path)}"]

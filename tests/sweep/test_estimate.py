@@ -58,6 +58,7 @@ def test_costs_are_those_of_the_folder(tmp_path: Path) -> None:
     assert (cost.seconds, cost.disk_bytes, cost.source) == (12.5, 1_000_000, "seeds")
 
 
+@pytest.mark.slow
 def test_a_sweep_tells_and_runs_nothing(tmp_path: Path) -> None:
     words = ["--multirun", *TINY, "att=none,se", "seed=0,1", "sweep.jobs=2"]
     for seed in (0, 1):
@@ -77,6 +78,7 @@ def test_a_sweep_tells_and_runs_nothing(tmp_path: Path) -> None:
     assert "sweep.dry=true: is for sweeps and tables; add --multirun" in alone.stderr
 
 
+@pytest.mark.slow
 def test_what_has_no_like_is_calibrated(tmp_path: Path) -> None:
     words = [[*TINY, f"att={att}", "seed=0", f"cells.dir={tmp_path}/multirun"] for att in ("none", "se")]
     planned = plan(words, composed)

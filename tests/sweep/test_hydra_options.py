@@ -49,6 +49,7 @@ class Notes(Callback):
 """
 
 
+@pytest.mark.slow
 def test_params_environment_messages_and_callbacks_of_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "mine.yaml").write_text(MINE)

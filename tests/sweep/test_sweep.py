@@ -48,6 +48,7 @@ def test_nothing_starts_before_all_is_checked(tmp_path: Path) -> None:
         assert not (tmp_path / "multirun").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_cell_stops_no_other_and_is_told(tmp_path: Path) -> None:
     cells = tmp_path / "cells.yaml"
     cells.write_text("- {att: none, optim.name: sgd, lr: 1.0e+30}\n- {att: se}\n")
@@ -101,6 +102,7 @@ def attempt(folder: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_killing_the_front_leaves_nothing_running_and_the_sweep_goes_on(tmp_path: Path) -> None:
     words = [*GRID, "att=none,se", "trainer.max_epochs=15", "trainer.save_every=0.3"]
     process = start(*words, cwd=tmp_path)

@@ -71,6 +71,7 @@ def test_rows_have_the_seeds_of_their_look_and_are_judged_by_it(tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 def test_the_first_look_is_stricter_than_a_table_of_fixed_seeds(tmp_path: Path) -> None:
     near = [90.05, 90.95, 89.56]
     fixed = shown(tmp_path / "fixed", None, near).entry("none", "top1")

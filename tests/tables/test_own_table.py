@@ -76,6 +76,7 @@ def test_a_name_that_two_tables_have_is_never_guessed(here: Path, capsys: pytest
     assert load("gate").title.startswith("Gate of triplet attention"), "what other tables take choices from"
 
 
+@pytest.mark.slow
 def test_own_tables_are_listed_first_and_a_wrong_one_with_its_mistake(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +89,7 @@ def test_own_tables_are_listed_first_and_a_wrong_one_with_its_mistake(
     assert not any(line.startswith("other") for line in lines)
 
 
+@pytest.mark.slow
 def test_the_report_has_own_tables(here: Path) -> None:
     root = here / "multirun"
     plan = Planner(root).plan("mine")

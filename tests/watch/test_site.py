@@ -96,6 +96,7 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["docs", "own.txt"]
 
 
+@pytest.mark.slow
 def test_the_command_writes_it_and_replaces_it_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -170,6 +170,7 @@ def test_curves_are_means_over_the_seeds_that_got_there(tmp_path: Path) -> None:
     assert [round(value, 3) for value in series["points"][1]] == [2, 30, 15.858, 44.142]
 
 
+@pytest.mark.slow
 def test_a_table_that_was_run_follows_its_cells_and_nothing_is_written(tmp_path: Path) -> None:
     words = ["recipe=quick", "seed=0,1,2"]
     plan = fill(tmp_path, "modules", words, {"none": [90.0, 91.0, 92.0], "triplet": [93.0, 94.0, 95.5]})
