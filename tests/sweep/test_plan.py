@@ -1,11 +1,12 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exp.data.source import DataError
-from exp.options.catalog import ConfigError
-from exp.options.compose import Overlay, composed
+from exp.options.catalog import GROUPS, ConfigError
+from exp.options.compose import Composition, Overlay, composed
 from exp.sweep.plan import explicit_cells, plan
 from exp.sweep.pool import Slots
 from exp.sweep.summary import count, duration, label, mean_sd, varied_choices
@@ -62,9 +63,49 @@ def test_the_overlay_equals_composing() -> None:
         [],
         ["att=triplet", "kernel_size=3", "seed=4"],
         ["att=triplet", "att.kernel_size=3", "trainer.max_epochs=5", "optim.lr=1e-3", "pool='avg+max'"],
+        ["task=gait", "model=convlstm", "att=ca"],
         ["recipe=sound", "data.mean=[0.1,0.2,0.3]", "data=cifar100", "data.root=null", "bias=true"],
     ):
         assert overlay(overrides) == composed(overrides)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [["task=attention"], ["task=gait"], ["task=fer", "recipe=published"], ["task=lane"]])
+def test_the_overlay_equals_composing_for_every_choice(start: list[str]) -> None:
+    overlay = Overlay(composed)
+    for group in ("model", "att", "data"):
+        for name in GROUPS[group]:
+            words = [*start, f"{group}={name}", "seed=3"]
+            assert json.dumps(overlay(words)) == json.dumps(composed(words)), words
+
+
+def test_choices_without_yaml_go_through_hydra_once() -> None:
+    calls = []
+
+    def counted(overrides: list[str]) -> dict[str, Any]:
+        calls.append(overrides)
+        return composed(overrides)
+
+    overlay = Overlay(counted)
+    for model in ("resnet18", "resnet50"):
+        for att in ("ca", "se", "triplet"):
+            assert overlay([f"model={model}", f"att={att}", "data=faces"])["att"]["name"] == att
+    assert calls == [[]]
+
+
+OVER = {
+    "an option that YAML sets": "att: {kernel_size: 5}\n",
+    "an interpolated choice": "optim: {lr: '${oc.select:att.kernel_size,0.5}'}\n",
+}
+
+
+@pytest.mark.parametrize("what", OVER)
+def test_what_yaml_says_of_a_choice_is_composed(what: str, tmp_path: Path) -> None:
+    root = f"defaults: [config, {{override att: triplet}}, _self_]\n{OVER[what]}"
+    (tmp_path / "mine.yaml").write_text(root)
+    compose = Composition("mine", (str(tmp_path),))
+    for words in (["att=tripletca"], ["att=triplet", "data=faces"], ["model=resnet50"]):
+        assert Overlay(compose)(words) == compose(words)
 
 
 def test_the_overlay_composes_once_for_a_combination_of_groups() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ Compose = Callable[[list[str]], dict[str, Any]]
 
 YAML_GROUPS = CHOSEN
 """Groups in the order in which they are shown."""
+
+LAID = ("model", "att", "data")
+"""Groups whose choices change nothing but their own node, where no YAML says more."""
 
 
 def conf_dir() -> Path:
@@ -227,17 +231,21 @@ class Composition:
 class Overlay:
     """Composes once for each combination of groups and lays plain values over it; the result is the same.
 
+    A choice of model, attention or data that is a class alone, without YAML, is laid over too, where no YAML sets any
+    of its options: then a grid of such choices goes through Hydra once.
+
     Args:
         compose: Composes overrides to a plain configuration.
     """
 
     def __init__(self, compose: Compose) -> None:
         self._compose = functools.lru_cache(maxsize=None)(lambda overrides: compose(list(overrides)))
+        self._folders = [*conf_dirs(), *map(Path, getattr(compose, "folders", ()))]
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
         """Returns the configuration under these overrides."""
         parsed = {override: _parsed(override) for override in overrides}
-        config = copy.deepcopy(self._compose(tuple(override for override in overrides if parsed[override] is None)))
+        config = self._chosen(tuple(override for override in overrides if parsed[override] is None))
         for path, value in filter(None, parsed.values()):
             node: Any = config
             for key in path[:-1]:
@@ -246,6 +254,43 @@ class Overlay:
                 return self._compose(tuple(overrides))
             node[path[-1]] = value
         return config
+
+    def _chosen(self, overrides: tuple[str, ...]) -> dict[str, Any]:
+        given = [override.partition("=")[0] for override in overrides]
+        laid = {}
+        for override in overrides:
+            group, _, name = override.partition("=")
+            if (
+                group in LAID
+                and given.count(group) == 1
+                and name in GROUPS[group]
+                and self._is_class_alone(group, name)
+            ):
+                laid[group] = {"name": name, **unset(GROUPS[group][name])}
+        rest = tuple(override for override, group in zip(overrides, given, strict=True) if group not in laid)
+        config = copy.deepcopy(self._compose(rest))
+        if not all(_untouched(config.get(group), group) for group in laid):
+            return copy.deepcopy(self._compose(overrides))
+        return config | laid
+
+    def _is_class_alone(self, group: str, name: str) -> bool:
+        in_yaml = any((folder / group / f"{name}.yaml").exists() for folder in self._folders)
+        return name in GROUPS[group] and not in_yaml and group not in self._interpolated
+
+    @functools.cached_property
+    def _interpolated(self) -> set[str]:
+        """The groups that some YAML names in an interpolation, so that more than their own node goes by the choice."""
+        texts = [path.read_text(errors="replace") for folder in self._folders for path in folder.rglob("*.yaml")]
+        inside = {
+            word for text in texts for part in re.findall(r"\$\{[^\n]*", text) for word in re.findall(r"\w+", part)
+        }
+        return {group for group in LAID if group in inside}
+
+
+def _untouched(node: Any, group: str) -> bool:
+    """Whether a composed node is a choice with none of its options set."""
+    name = node.get("name") if isinstance(node, dict) else None
+    return name in GROUPS[group] and node == {"name": name, **unset(GROUPS[group][name])}
 
 
 @functools.cache

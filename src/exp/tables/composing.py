@@ -22,10 +22,14 @@ class Composer:
     Args:
         root: Folder of all cells; nothing is kept where it cannot be written.
         compose: Composes; under Hydra's own application its, else ours.
+
+    Attributes:
+        folders: Further folders of configuration, absolute.
     """
 
     def __init__(self, root: Path, compose: Composition) -> None:
         self._compose = compose
+        self.folders = compose.folders
         self._path = root / FILE
         further = [path for folder in compose.folders for path in Path(folder).rglob("*.yaml")]
         shipped = [*PACKAGE.glob("options/*.py"), *PACKAGE.glob("**/options.py")]
