@@ -135,6 +135,20 @@ def test_an_unreadable_lock_is_stale(path: Path) -> None:
     mine.release()
 
 
+def race(code: str, path: Path, begin: str, racers: int) -> list[str]:
+    """What each process says; whoever holds the lock lets go when all have spoken, however slow the machine is."""
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-c", code, str(path), begin]
+    processes = [subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) for _ in range(racers)]
+    said = []
+    for process in processes:
+        assert process.stdout is not None
+        said.append(process.stdout.readline().strip())
+    for process in processes:
+        process.communicate()
+    return said
+
+
 def test_many_processes_one_holder(path: Path) -> None:
     """Ten processes race for a stale lock; exactly one gets it."""
     path.write_text(json.dumps({"token": "dead", "host": locks.this_host(), "pid": 2**22 + 1, "started": "1"}))
@@ -143,15 +157,11 @@ def test_many_processes_one_holder(path: Path) -> None:
         "from exp.cells.lock import Lock, Locked\n"
         "lock = Lock(pathlib.Path(sys.argv[1]))\n"
         "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
-        "try:\n    lock.acquire(); print('held', flush=True); time.sleep(2)\n"
+        "try:\n    lock.acquire(); print('held', flush=True); sys.stdin.read()\n"
         "except Locked:\n    print('locked')\n"
     )
     begin = str(time.time() + 1)
-    racers = [
-        subprocess.Popen([sys.executable, "-c", code, str(path), begin], stdout=subprocess.PIPE, text=True)
-        for _ in range(10)
-    ]
-    said = [racer.communicate()[0].strip() for racer in racers]
+    said = race(code, path, begin, 10)
     assert sorted(said) == ["held"] + ["locked"] * 9
 
 
@@ -164,15 +174,11 @@ def test_many_processes_one_holder_without_hard_links(path: Path) -> None:
         "from exp.cells.lock import Lock, Locked\n"
         "lock = Lock(pathlib.Path(sys.argv[1]))\n"
         "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
-        "try:\n    lock.acquire(); print('held', flush=True); time.sleep(5); lock.release()\n"
+        "try:\n    lock.acquire(); print('held', flush=True); sys.stdin.read(); lock.release()\n"
         "except Locked:\n    print('locked')\n"
     )
     begin = str(time.time() + 3)
-    racers = [
-        subprocess.Popen([sys.executable, "-c", code, str(path), begin], stdout=subprocess.PIPE, text=True)
-        for _ in range(6)
-    ]
-    said = [racer.communicate()[0].strip() for racer in racers]
+    said = race(code, path, begin, 6)
     assert "held" in said
     assert not path.exists()
     assert list(path.parent.glob("lock.*")) == []
