@@ -64,6 +64,7 @@ def test_the_overlay_equals_composing() -> None:
         ["att=triplet", "kernel_size=3", "seed=4"],
         ["att=triplet", "att.kernel_size=3", "trainer.max_epochs=5", "optim.lr=1e-3", "pool='avg+max'"],
         ["task=gait", "model=convlstm", "att=ca"],
+        ["att=custom", "att.options={reduction: 8}"],
         ["recipe=sound", "data.mean=[0.1,0.2,0.3]", "data=cifar100", "data.root=null", "bias=true"],
     ):
         assert overlay(overrides) == composed(overrides)

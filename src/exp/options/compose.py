@@ -257,8 +257,9 @@ class Overlay:
 
     def _chosen(self, overrides: tuple[str, ...]) -> dict[str, Any]:
         given = [override.partition("=")[0] for override in overrides]
-        laid = {}
-        for override in overrides:
+        laid: dict[str, dict[str, Any]] = {}
+        # Another word, such as a mapping, may be of a part that is chosen here.
+        for override in overrides if {*given} <= {*YAML_GROUPS} else ():
             group, _, name = override.partition("=")
             if (
                 group in LAID
