@@ -80,14 +80,19 @@ def test_the_overlay_equals_composing_for_every_choice(start: list[str]) -> None
             assert json.dumps(overlay(words)) == json.dumps(composed(words)), words
 
 
-def test_choices_without_yaml_go_through_hydra_once() -> None:
-    calls = []
+def counting() -> tuple[Overlay, list[list[str]]]:
+    """An overlay, and what it has Hydra compose."""
+    calls: list[list[str]] = []
 
     def counted(overrides: list[str]) -> dict[str, Any]:
         calls.append(overrides)
         return composed(overrides)
 
-    overlay = Overlay(counted)
+    return Overlay(counted), calls
+
+
+def test_choices_without_yaml_go_through_hydra_once() -> None:
+    overlay, calls = counting()
     for model in ("resnet18", "resnet50"):
         for att in ("ca", "se", "triplet"):
             assert overlay([f"model={model}", f"att={att}", "data=faces"])["att"]["name"] == att
@@ -110,13 +115,7 @@ def test_what_yaml_says_of_a_choice_is_composed(what: str, tmp_path: Path) -> No
 
 
 def test_the_overlay_composes_once_for_a_combination_of_groups() -> None:
-    calls = []
-
-    def counted(overrides: list[str]) -> dict[str, Any]:
-        calls.append(overrides)
-        return composed(overrides)
-
-    overlay = Overlay(counted)
+    overlay, calls = counting()
     for seed in range(20):
         overlay(["att=triplet", f"seed={seed}", f"kernel_size={2 * seed + 1}"])
     assert len(calls) == 1

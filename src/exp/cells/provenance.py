@@ -25,7 +25,7 @@ def provenance(command: str) -> dict[str, Any]:
     return {
         "command": command,
         "git": git_state(PACKAGE) or git_state(Path.cwd()),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version()} | _versions(),
         "host": platform.node(),
         "platform": platform.platform(),
     }

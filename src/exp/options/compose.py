@@ -261,12 +261,7 @@ class Overlay:
         # Another word, such as a mapping, may be of a part that is chosen here.
         for override in overrides if {*given} <= {*YAML_GROUPS} else ():
             group, _, name = override.partition("=")
-            if (
-                group in LAID
-                and given.count(group) == 1
-                and name in GROUPS[group]
-                and self._is_class_alone(group, name)
-            ):
+            if group in LAID and given.count(group) == 1 and self._is_class_alone(group, name):
                 laid[group] = {"name": name, **unset(GROUPS[group][name])}
         rest = tuple(override for override, group in zip(overrides, given, strict=True) if group not in laid)
         config = copy.deepcopy(self._compose(rest))
@@ -282,10 +277,8 @@ class Overlay:
     def _interpolated(self) -> set[str]:
         """The groups that some YAML names in an interpolation, so that more than their own node goes by the choice."""
         texts = [path.read_text(errors="replace") for folder in self._folders for path in folder.rglob("*.yaml")]
-        inside = {
-            word for text in texts for part in re.findall(r"\$\{[^\n]*", text) for word in re.findall(r"\w+", part)
-        }
-        return {group for group in LAID if group in inside}
+        inside = " ".join(part for text in texts for part in re.findall(r"\$\{[^\n]*", text))
+        return set(LAID) & set(re.findall(r"\w+", inside))
 
 
 def _untouched(node: Any, group: str) -> bool:
