@@ -2,7 +2,6 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,16 @@ from exp.tables.choices import keep
 from exp.tables.plan import Planner
 from exp.tables.reading import names
 from tests.conftest import TINY, exp
-from tests.tables.cells import QUICK, borrowed, compared
+from tests.tables.cells import QUICK, compared
 from tests.tables.test_compare import VALUES
 
 SEEDS = [*QUICK, "seed=0,1,2,3,4"]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    with borrowed(tmp_path / "multirun", tmp_path_factory.getbasetemp()):
-        yield tmp_path / "multirun"
+    return tmp_path / "multirun"
 
 
 def remembered(root: Path) -> None:
@@ -111,6 +109,7 @@ def test_listing_loads_no_torch(here: Path) -> None:
     assert done.stdout.endswith("False\n")
 
 
+@pytest.mark.slow
 def test_run_again_runs_nothing_and_a_deleted_cell_runs_alone(tmp_path: Path) -> None:
     """The same cells from both commands; only what is missing runs; the table follows, and the report."""
     words = ["recipe=quick", "att=none,triplet", "seed=0", *TINY, "sweep.jobs=1"]

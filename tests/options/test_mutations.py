@@ -71,7 +71,7 @@ def check_command_lines(count: int, folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_mutated_command_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_command_lines(200, tmp_path, monkeypatch)
+    check_command_lines(60, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
         ["trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2", "trainer.limit_train_batches=4"],
         ["trainer.max_epochs=9", "trainer.max_steps=8", "trainer.limit_val_batches=1"],
         ["trainer.max_epochs=2", "trainer.precision=64-true", "trainer.limit_test_batches=1"],
-        ["trainer.max_epochs=2", "trainer.precision=bf16-true", "att=se"],
+        pytest.param(["trainer.max_epochs=2", "trainer.precision=bf16-true", "att=se"], marks=pytest.mark.slow),
         ["trainer.max_epochs=2", "trainer.gradient_clip_algorithm=value", "trainer.gradient_clip_val=0.01",
          "trainer.accumulate_grad_batches=2", "trainer.deterministic=true", "trainer.detect_anomaly=true"],
         ["trainer.max_epochs=2", "trainer.max_time=00:10:00:00", "trainer.patience=3"],

@@ -1,30 +1,16 @@
 """Cells on disk as a run leaves them, with numbers that a test wants."""
 
-import contextlib
 import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from exp.cells.files import write_json
 from exp.sweep.plan import Planned
 from exp.tables.compare import Comparison, compare
-from exp.tables.composing import FILE
 from exp.tables.plan import Planner, TablePlan
 
 QUICK = ["recipe=quick"]
-
-
-@contextlib.contextmanager
-def borrowed(root: Path, base: Path) -> Iterator[None]:
-    """Lends a folder of cells what other tests have composed, and takes over what it adds."""
-    root.mkdir(parents=True, exist_ok=True)
-    if (base / FILE).exists():
-        shutil.copy(base / FILE, root / FILE)
-    yield
-    if (root / FILE).exists():
-        shutil.copy(root / FILE, base / FILE)
 
 
 def finish(one: Planned, *, test: Mapping[str, float], best: float | None = None, **more: Any) -> None:

@@ -1,5 +1,5 @@
 import dataclasses
-import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -235,20 +235,40 @@ def test_the_published_rows_own_model_counts(tmp_path: Path, monkeypatch: pytest
     assert backbones == ["resnet18", "resnet34", "dla34"], "as in the preprint"
 
 
-def test_what_was_composed_is_kept_and_forgotten_when_the_schema_changes(tmp_path: Path) -> None:
+class Never(Composition):
+    def __call__(self, overrides: list[str]) -> dict[str, Any]:
+        raise AssertionError(overrides)
+
+
+def test_what_was_composed_is_kept_and_forgotten_when_hydra_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXP_CACHE", str(tmp_path / "cache"))
     Planner(tmp_path).plan("modules", QUICK)
-    kept = json.loads((tmp_path / ".composed.json").read_text())
-    assert kept["composed"]
-
-    class Never(Composition):
-        def __call__(self, overrides: list[str]) -> dict[str, Any]:
-            raise AssertionError(overrides)
-
-    known = Planner(tmp_path, compose=Never())
-    assert known.plan("modules", QUICK).expected == 25
-    (tmp_path / ".composed.json").write_text(json.dumps(kept | {"state": "older"}))
+    assert Planner(tmp_path, compose=Never()).plan("modules", QUICK).expected == 25
+    monkeypatch.setattr("exp.tables.composing.version", lambda _name: "another")
     with pytest.raises(AssertionError):
         Planner(tmp_path, compose=Never()).plan("modules", QUICK)
+
+
+def test_of_what_was_composed_the_states_used_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("exp.tables.composing.KEPT", 2)
+    for state in ("one", "two", "one", "three"):
+        monkeypatch.setattr("exp.tables.composing.version", lambda _name, state=state: state)
+        Planner(tmp_path).plan("demo", [*QUICK, "att=ca"])
+        for age, path in enumerate(sorted((tmp_path / "cache").rglob("*.json"), key=lambda path: path.stat().st_mtime)):
+            os.utime(path, (age, age))
+    assert len(list((tmp_path / "cache").rglob("*.json"))) == 2
+    for state in ("one", "three"):
+        monkeypatch.setattr("exp.tables.composing.version", lambda _name, state=state: state)
+        Planner(tmp_path, compose=Never()).plan("demo", [*QUICK, "att=ca"])
+
+
+def test_where_the_cache_cannot_be_written_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EXP_CACHE", str(tmp_path / "file"))
+    assert Planner(tmp_path).plan("modules", QUICK).expected == 25
 
 
 def test_further_folders_have_compositions_of_their_own_and_edits_are_seen(tmp_path: Path) -> None:

@@ -225,10 +225,11 @@ def explain(schema: type, name: str) -> str:
 
 def active(schema: type, field: dataclasses.Field, values: Mapping[str, Any]) -> bool:
     """Returns whether ``field`` is read given the other values (defaults where absent)."""
+    when = field.metadata.get("when")
+    if not when:
+        return True
     known = fields(schema)
-    return all(
-        values.get(key, default_of(known[key])) in wanted for key, wanted in field.metadata.get("when", {}).items()
-    )
+    return all((values[key] if key in values else default_of(known[key])) in wanted for key, wanted in when.items())
 
 
 def unread(schema: type, name: str, value: Any, prefix: str = "") -> str:
@@ -256,10 +257,9 @@ def condition(name: str, wanted: Any) -> str:
 
 def effective(schema: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns ``given`` completed by the defaults, options that nothing reads left out, in the class's order."""
-    values = {
-        name: default_of(field) if given.get(name) is None else given[name] for name, field in fields(schema).items()
-    }
-    return {name: value for name, value in values.items() if active(schema, fields(schema)[name], values)}
+    known = fields(schema)
+    values = {name: default_of(field) if given.get(name) is None else given[name] for name, field in known.items()}
+    return {name: value for name, value in values.items() if active(schema, known[name], values)}
 
 
 def distinctive(schema: type, values: Mapping[str, Any], *, identity: bool = True) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From what was composed to what will run: short names routed, defaults filled in, every given option read."""
 
+import functools
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exp.options.catalog import GROUPS, SECTIONS, fitting, restored, schema_of
+from exp.options.catalog import GROUPS, SECTIONS, fitting, restored, revision, schema_of
 from exp.options.config import Config
 from exp.options.errors import ConfigError
 from exp.options.fields import active, checked, default_of, distinctive, effective, fields, unread
@@ -151,16 +152,22 @@ def _none(group: str) -> str:
 
 def _refuse_unknown(draft: Draft) -> None:
     """Refuses keys that were appended with + and belong to nothing."""
-    short = {name for known in (*GROUPS.values(), SECTIONS) for schema in known.values() for name in fields(schema)}
-    top = {*draft.schemas, *short, *TOP_LEVEL}
+    short = _short(revision())
     for key in draft.composed:
-        if key not in top:
+        if key not in short and key not in draft.schemas and key not in TOP_LEVEL:
             raise ConfigError(unknown(str(key), why="no such option, nothing would read it"))
     chosen = {group: draft.schemas[group].name for group in GROUPS}
     for part, schema in draft.schemas.items():
         for key in draft.composed.get(part) or {}:
             if key != "name" and key not in fields(schema):
                 raise ConfigError(unknown(f"{part}.{key}", chosen, why="no such option, nothing would read it"))
+
+
+@functools.cache
+def _short(_revision: int) -> frozenset[str]:
+    """Returns the options' names without their parts'."""
+    known = (*GROUPS.values(), SECTIONS)
+    return frozenset(name for schemas in known for schema in schemas.values() for name in fields(schema))
 
 
 def _refuse_unfitting(draft: Draft) -> None:

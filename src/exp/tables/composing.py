@@ -1,49 +1,57 @@
 """Composed configurations kept on disk between commands: composing takes Hydra a tenth of a second each."""
 
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from exp.cells.files import read_json, write_json
 from exp.cells.provenance import PACKAGE
+from exp.data.cache import cache_folder
 from exp.options.compose import Composition, conf_dirs
 from exp.options.errors import ConfigError
 from exp.options.plugins import active
 from exp.options.study import STUDIES
 
-FILE = ".composed.json"
+FOLDER = "composed"
+"""Below the cache folder: one file for each state of the options and the YAML."""
+
+KEPT = 20
+"""Files of states used last that stay."""
 
 
 class Composer:
-    """Composes overrides, and remembers under the cells' folder what came out.
+    """Composes overrides, and remembers in the machine's cache what came out.
 
     Args:
-        root: Folder of all cells; nothing is kept where it cannot be written.
         compose: Composes; under Hydra's own application its, else ours.
 
     Attributes:
         folders: Further folders of configuration, absolute.
     """
 
-    def __init__(self, root: Path, compose: Composition) -> None:
+    def __init__(self, compose: Composition) -> None:
         self._compose = compose
         self.folders = compose.folders
-        self._path = root / FILE
         further = [path for folder in compose.folders for path in Path(folder).rglob("*.yaml")]
         shipped = [*PACKAGE.glob("options/*.py"), *PACKAGE.glob("**/options.py")]
         own = [path for plugin in active() for path in plugin.path.rglob("options.py")]
         configured = [path for folder in conf_dirs() for path in folder.rglob("*.yaml")]
         files = [study.path for study in STUDIES.values()]
-        self._now = _state_of([*configured, *shipped, *own, *files, *further])
-        kept = read_json(self._path) or {}
-        self._known: dict[str, dict[str, Any]] = kept.get("composed", {}) if kept.get("state") == self._now else {}
+        state = _state_of([*configured, *shipped, *own, *files, *further])
+        self._path = cache_folder() / FOLDER / f"{state}.json"
+        self._known: dict[str, dict[str, Any]] = read_json(self._path) or {}
         self._failed: dict[str, str] = {}
         self._fresh = False
+        with contextlib.suppress(OSError):
+            os.utime(self._path)
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
-        """The configuration as a plain dictionary.
+        """Returns the configuration as a plain dictionary, which is not to be changed.
 
         Raises:
             ConfigError: An override names nothing or is not well-formed.
@@ -58,23 +66,24 @@ class Composer:
                 self._failed[key] = str(error)
                 raise
             self._fresh = True
-        return json.loads(json.dumps(self._known[key]))
+        return self._known[key]
 
     def keep(self) -> None:
-        """Writes what was composed anew."""
+        """Writes what was composed anew, where the cache can be written."""
         if not self._fresh:
             return
-        try:
+        with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._path, {"state": self._now, "composed": self._known})
-        except OSError:
-            return
+            write_json(self._path, self._known)
+            files = sorted(self._path.parent.glob("*.json"), key=lambda path: path.stat().st_mtime)
+            for path in files[:-KEPT]:
+                path.unlink()
         self._fresh = False
 
 
 def _state_of(files: Iterable[Path]) -> str:
-    """Changes whenever one of the files does."""
-    digest = hashlib.sha256()
+    """Changes whenever one of the files does, or Hydra."""
+    digest = hashlib.sha256(version("hydra-core").encode())
     for path in sorted(files):
         stat = path.stat()
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())

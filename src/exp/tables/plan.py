@@ -124,13 +124,12 @@ class Planner:
         root: Folder of all cells.
         stale: Whether to look for changed data and code as well.
         compose: Composes overrides; under Hydra's own application its, else ours.
-        keep: Whether what was composed is kept in the folder for the next command.
     """
 
-    def __init__(self, root: Path, *, stale: bool = True, compose: Composition = STANDARD, keep: bool = True) -> None:
+    def __init__(self, root: Path, *, stale: bool = True, compose: Composition = STANDARD) -> None:
         self.root = root
-        self._keep = keep
-        self._composer = Composer(root, compose)
+        self._composer = Composer(compose)
+        self._known: dict[tuple[str, ...], Resolved | ConfigError] = {}
         self._cells = CellPlanner(self._composer, root, stale=stale)
 
     def plan(self, name: str, overrides: Iterable[str] = ()) -> TablePlan:
@@ -169,8 +168,7 @@ class Planner:
             alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in names]
             if any(isinstance(one, Resolved) for one in alone):
                 raise ConfigError(errors[0])
-        if self._keep:
-            self._composer.keep()
+        self._composer.keep()
         left_out = [one for one in table.rows if one not in names]
         return TablePlan(table, overrides, given, self.root, seeds, rows, left_out, chosen, notes, schedule)
 
@@ -216,10 +214,13 @@ class Planner:
         return label(cell.resolved, stated, published, beyond=beyond, may_differ=table.may_differ)
 
     def _resolved(self, overrides: list[str]) -> Resolved | ConfigError:
-        try:
-            return self._cells.resolved(overrides)
-        except ConfigError as error:
-            return error
+        key = tuple(overrides)
+        if key not in self._known:
+            try:
+                self._known[key] = self._cells.resolved(overrides)
+            except ConfigError as error:
+                self._known[key] = error
+        return self._known[key]
 
     def _choose(self, table: Table, name: str, given: Given, seeds: tuple[int, ...]) -> Chosen:
         """Returns the value of a choice: the one kept, else the best by mean validation metric, the first of equals.

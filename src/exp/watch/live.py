@@ -130,7 +130,7 @@ class Tables:
     """
 
     def __init__(self, root: Path, compose: Composition, chosen: tuple[str, list[str]] | None = None) -> None:
-        self._planner = Planner(root, compose=compose, keep=False)
+        self._planner = Planner(root, compose=compose)
         self._root = root
         self._chosen = chosen
         self._pages: dict[tuple[str, str], tuple[int, float, dict[str, Any]]] = {}
