@@ -11,6 +11,7 @@
 # make test-real DATA=FOLDER   what needs the real data sets, each in a folder of its own below FOLDER
 # make test-lowest    the lowest versions that pyproject.toml allows, on Python 3.10 (PYTHON_LOWEST)
 # make test-newest    the newest versions of everything, on the newest Python that torch supports (PYTHON_NEWEST)
+# make docs           the documentation as a site in build/site, without warnings
 # make bench-sweep    12 cells by separate commands, Hydra's launchers and ours
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .PHONY: run test test-fast test-slow test-browser test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-real
-.PHONY: bench-sweep lint help clean
+.PHONY: docs bench-sweep lint help clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -70,6 +71,9 @@ test-real: $(READY)
 	@test -d "$(DATA)" || { echo 'make test-real DATA=FOLDER: name the folder of the data sets' >&2; exit 2; }
 	OMP_NUM_THREADS=1 EXP_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest -rs -m real
 
+docs: .venvs/docs/.ready
+	NO_MKDOCS_2_WARNING=1 .venvs/docs/bin/mkdocs build --strict --quiet
+
 bench-sweep: .venvs/plugins/.ready
 	OMP_NUM_THREADS=1 .venvs/plugins/bin/python benchmarks/sweep.py
 
@@ -99,6 +103,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 NEEDS_plugins := -e '.[dev,slurm,optuna]' hydra-joblib-launcher
+NEEDS_docs := -e . 'mkdocs-material>=9.7,<10'
 NEEDS_ray := -e '.[dev,ray]'
 NEEDS_extras := -e '.[dev,timm,dashboard]' tensorboard
 NEEDS_hydra14 := -e '.[dev,slurm]' 'hydra-core>=1.4.0rc3,<1.5'
