@@ -8,14 +8,14 @@ import argparse
 import dataclasses
 import sys
 
-from exp.commands.front import add_composition, add_format, resolved_by, show
+from exp.commands.front import add_composition, add_format, add_overrides, resolved_by, show
 from exp.options.errors import CellFailed
 from exp.options.resolve import Resolved
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help="choices and options, as of a cell")
+    add_overrides(parser)
     add_composition(parser)
     add_format(parser)
 

@@ -6,12 +6,12 @@ A task may add to them: gait says what its LSTM keeps for the backward pass.
 
 import argparse
 
-from exp.commands.front import add_composition, add_format, resolved_by, show
+from exp.commands.front import add_composition, add_format, add_overrides, resolved_by, show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help="choices and options, as of a cell")
+    add_overrides(parser)
     add_composition(parser)
     add_format(parser)
 

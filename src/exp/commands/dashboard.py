@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.cells.terminal import pasted, shown
-from exp.commands.front import add_composition, composition
+from exp.commands.front import add_composition, add_overrides, composition
 from exp.commands.table import shown_plan
 from exp.tables import words
 from exp.tables.given import root_of
@@ -19,9 +19,7 @@ from exp.tables.reading import canonical
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("name", help="the table")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="OPTION=VALUE", help="the table's overrides, logger.project=, logger.entity="
-    )
+    add_overrides(parser, "the table's overrides, logger.project=, logger.entity=")
     add_composition(parser)
 
 

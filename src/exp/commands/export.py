@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exp.cells.bundle import export
 from exp.cells.files import replace_whole
+from exp.commands.front import add_overrides
 from exp.options.errors import ConfigError
 from exp.tables.compare import compare
 from exp.tables.given import root_of
@@ -19,7 +20,7 @@ from exp.tables.render import as_csv, as_json, markdown
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("table", metavar="TABLE")
-    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help="those that the table was run with")
+    add_overrides(parser, "those that the table was run with")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder that is written")
 
 

@@ -53,6 +53,11 @@ def show(value: Any, text: str, form: str) -> None:
     print(json.dumps(value, indent=2) if form == "json" else text)
 
 
+def add_overrides(parser: argparse.ArgumentParser, meaning: str = "choices and options, as of a cell") -> None:
+    """Adds the words that choose and set options."""
+    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help=meaning)
+
+
 def add_composition(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments by which Hydra is told where configuration lies."""
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a further folder of configuration")
