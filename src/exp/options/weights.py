@@ -1,7 +1,7 @@
 """Where a cell's starting weights come from, as ``ckpt=`` and ``init=`` spell it. Imports no torch.
 
-``ckpt=CELL`` takes all weights of a cell of the same network; ``init=CELL`` takes those that fit, and ``init=PATH:PREFIX``
-those below a prefix of any checkpoint's names, such as a backbone's.
+``ckpt=CELL`` takes all weights of a cell of the same network; ``init=CELL`` takes those that fit, and
+``init=PATH:PREFIX`` those below a module of any checkpoint, such as its backbone.
 """
 
 import hashlib

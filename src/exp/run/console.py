@@ -12,7 +12,6 @@ from exp.cells.unsent import unsent
 from exp.options.study import as_typed
 from exp.options.words import spelt
 
-
 WITHOUT = ("ckpt=", "init=", "model.init=", "trainer.max_epochs=", "sweep.")
 """What a test of the cell's weights is typed without."""
 

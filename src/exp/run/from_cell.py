@@ -63,7 +63,9 @@ def _taken(words: Sequence[str], record: dict[str, Any]) -> Iterator[str]:
     for key, word in before.items():
         part = key.partition(".")[0]
         homes = [part] if part in GROUPS else [group for group in GROUPS if part in config.get(group, {})]
-        if not own & {key, part, *homes} and "model.init" != key:
+        name = key.rpartition(".")[2]
+        spellings = {key, name, part, *homes, *(f"{home}.{name}" for home in homes)}
+        if not own & spellings and key != "model.init":
             yield word
     # Under another recipe or on other data, what the recipe had made of the network has to be given.
     for part in ("model", "att") if {"data", "recipe"} & {*given} else ():

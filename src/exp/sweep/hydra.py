@@ -83,6 +83,12 @@ def combinations(
     check(words, sweep=True)
     with in_our_words(words):
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
+        for one in overrides:
+            if one.is_interval_sweep():
+                raise ConfigError(
+                    f"{one.input_line}: an interval has no list of values; give some, or search it with"
+                    " hydra/sweeper=optuna"
+                )
         grid = [list(cell) for cell in BasicSweeper.split_arguments(overrides, None)[0]]
     if not grid:
         none = next(one for one in overrides if one.is_sweep_override() and not list(one.sweep_iterator()))

@@ -209,16 +209,7 @@ class Pool:
                     until = time.monotonic() + REMIND_SECONDS
                     self.exhausted = True
                     self._stop(signal.SIGTERM, set(running))
-                while waiting and not self._stopping:
-                    planned, tries = waiting[0]
-                    wanted = min(planned.resolved.config.trainer.devices, capacity)
-                    taken = slots.take(wanted)
-                    if taken is None:
-                        break
-                    waiting.popleft()
-                    threads, env, names = taken
-                    running[planned.resolved.key] = (planned, tries, wanted, names)
-                    self._start(planned, max(1, threads), env)
+                self._begin(waiting, running, slots, capacity)
                 self._watch(set(running))
                 self._prune(pruned(), running)
                 for event in self._events():
@@ -273,6 +264,25 @@ class Pool:
             return Outcome("waiting")
         planned.cell.write_status("failed", error=f"the process ended with {event['how']}")
         return Outcome("failed", f"the process ended with {event['how']}")
+
+    def _begin(
+        self,
+        waiting: "deque[tuple[Planned, int]]",
+        running: dict[str, tuple[Planned, int, int, list[str]]],
+        slots: Slots,
+        capacity: int,
+    ) -> None:
+        """Starts cells that wait, as many as there are free slots."""
+        while waiting and not self._stopping:
+            planned, tries = waiting[0]
+            wanted = min(planned.resolved.config.trainer.devices, capacity)
+            taken = slots.take(wanted)
+            if taken is None:
+                break
+            waiting.popleft()
+            threads, env, names = taken
+            running[planned.resolved.key] = (planned, tries, wanted, names)
+            self._start(planned, max(1, threads), env)
 
     def _prune(self, keys: list[str], running: Container[str]) -> None:
         """Asks cells to save and stop, each once."""

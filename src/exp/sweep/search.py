@@ -7,6 +7,7 @@ stopped goes on to the same trials. A trial over several seeds is judged by thei
 
 import functools
 import hashlib
+import importlib.util
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -151,6 +152,8 @@ def refuse_without_optuna(options: SearchOptions) -> None:
         given = getattr(options, what)
         if given.get("name") not in known:
             raise ConfigError(f"hydra/sweeper/{what}={given.get('name')}: not one of {', '.join(known)}")
+        if given["name"] == "cmaes" and importlib.util.find_spec("cmaes") is None:
+            raise ConfigError("hydra/sweeper/sampler=cmaes: needs another package: pip install cmaes")
         try:
             _made(known, module, given)
         except (TypeError, ValueError, ImportError) as error:

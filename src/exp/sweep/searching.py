@@ -1,9 +1,11 @@
 """A search from the user's side: its trials run, its best at the end, what to do next. Loads no torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import OmegaConf
+from rich.console import Console
 
 from exp.cells.lock import Lock, Locked
 from exp.cells.terminal import pasted, shown, typed_command
@@ -102,34 +104,44 @@ def run_search(
             f"hydra/sweeper/pruner={options.pruner['name']}: stops cells of this machine alone; take"
             " hydra/launcher=cells"
         )
-    name = options.study_name or space.name(options)
+    with _alone(folder, options.study_name or space.name(options)) as name:
+        console = new_console(record=course.notifies)
+        batches = _Batches(typed_command(), course, watch, elsewhere)
+        try:
+            search = Search(options, space, compose, folder, task.mode)
+            made = options.n_trials - search.left()
+            console.print(f"study {name}: {made} of {options.n_trials} trials made", markup=False)
+            slots = Slots.of_machine(first.resolved.config.sweep.jobs, {first.resolved.config.trainer.accelerator})
+            at_a_time = options.n_jobs or max(1, slots.free // len(space.seeds))
+            invalid = first.resolved.config.sweep.invalid
+            stopped = search.run(at_a_time, invalid, batches, lambda line: console.print(line, markup=False))
+        finally:
+            batches.close()
+        code = _end(search, task.monitor, folder, console)
+        if stopped:
+            why = "Interrupted" if batches.interrupted else "The budget is used up"
+            console.print(f"{why}; everything is saved. To go on: {typed_command()}", markup=False)
+        if course.notifies:
+            course.add(console.export_text())
+        return 130 if batches.interrupted else 1 if stopped else code
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[str]:
+    """Keeps other processes away from a study.
+
+    Raises:
+        ConfigError: One is at it.
+    """
     (folder / ".studies").mkdir(parents=True, exist_ok=True)
     lock = Lock(folder / ".studies" / f"{name}.lock")
     try:
         lock.acquire()
     except Locked:
         raise ConfigError(f"hydra/sweeper=optuna: the study {name} is searched by another process") from None
-    console, command = new_console(record=course.notifies), typed_command()
-    batches = _Batches(command, course, watch, elsewhere)
     try:
-        search = Search(options, space, compose, folder, task.mode)
-        console.print(
-            f"study {name}: {options.n_trials - search.left()} of {options.n_trials} trials made", markup=False
-        )
-        jobs = Slots.of_machine(first.resolved.config.sweep.jobs, {first.resolved.config.trainer.accelerator}).free
-        at_a_time = options.n_jobs or max(1, jobs // len(space.seeds))
-        stopped = search.run(
-            at_a_time, first.resolved.config.sweep.invalid, batches, lambda line: console.print(line, markup=False)
-        )
-        code = _end(search, task.monitor, folder, console.print)
-        if stopped:
-            console.print(f"{'Interrupted' if batches.interrupted else 'The budget is used up'}; everything is saved")
-            console.print(f"To go on: {command}", markup=False)
-        if course.notifies:
-            course.add(console.export_text())
-        return 130 if batches.interrupted else 1 if stopped else code
+        yield name
     finally:
-        batches.close()
         lock.release()
 
 
@@ -142,21 +154,23 @@ def _first(space: Space, compose: Compose) -> Planned:
     return plan([[*space.fixed, *space.seeds[0]]], compose).cells[0]
 
 
-def _end(search: Search, monitor: str, folder: Path, say: Callable[..., None]) -> int:
+def _end(search: Search, monitor: str, folder: Path, console: Console) -> int:
     """Prints the best trial, writes it down, and returns the exit code."""
     best = search.best()
     if best is None:
-        say("no trial has ended well")
+        console.print("no trial has ended well")
         return 1
     number, params, value = best
     words = search.space.cells(params)
     mean = f", mean of {len(words)} seeds" if len(words) > 1 else ""
-    say(f"best of {search.options.n_trials - search.left()}: trial {number}, {monitor} {value:.4g} in validation{mean}")
+    made = search.options.n_trials - search.left()
+    console.print(f"best of {made}: trial {number}, {monitor} {value:.4g} in validation{mean}", markup=False)
     path = folder / "optimization_results.yaml"
     OmegaConf.save(OmegaConf.create({"name": "optuna", "best_params": params, "best_value": value}), path)
     seeds = [word for words in search.space.seeds for word in words]
     several = [f"seed={','.join(word.partition('=')[2] for word in seeds)}"] if len(seeds) > 1 else seeds
     start = ["exp", "--multirun"] if len(words) > 1 else ["exp"]
     kept = [word for word in words[0] if not word.startswith(("seed=", "hydra"))]
-    say(f"Next: {pasted(*start, *kept, *several)}  (written to {shown(path)})", markup=False)
+    console.print(f"written to {shown(path)}", markup=False)
+    console.print(f"Next: {pasted(*start, *kept, *several)}", markup=False)
     return 0

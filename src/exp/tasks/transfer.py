@@ -66,11 +66,12 @@ def fit(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], init: str, pre
         prefix: The checkpoint's module whose weights are taken; looked for where it is empty.
 
     Raises:
-        ConfigError: The checkpoint has no such module, or fewer than half of its weights and of ours fit.
+        ConfigError: The checkpoint has no such module, or fewer than half of its weights fit, and of ours.
     """
     if prefix and not _below(theirs, prefix):
         there = ", ".join(dict.fromkeys(name.partition(".")[0] for name in theirs))
         raise ConfigError(f"init={init}: the checkpoint has nothing below {prefix}; it has {there}")
+    given = len(_below(theirs, prefix)) if prefix else len(theirs)
     best: tuple[int, int, str, str] | None = None
     for theirs_below in [prefix] if prefix else _modules(theirs):
         inner = _below(theirs, theirs_below)
@@ -83,8 +84,8 @@ def fit(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], init: str, pre
     assert best is not None
     count, _, theirs_below, ours_below = best
     inner, own = _below(theirs, theirs_below), _below(ours, ours_below)
-    if 2 * count < min(len(inner), len(own)) or not count:
-        raise ConfigError(f"init={init}: another network's weights: {misfit(own, inner)}")
+    if 2 * count < min(given, len(ours)) or not count:
+        raise ConfigError(f"init={init}: another network's weights: {misfit(ours, theirs)}")
     dot = {module: f"{module}." if module else "" for module in (theirs_below, ours_below)}
     fitting = [name for name in own if name in inner and own[name].shape == inner[name].shape]
     taken = {f"{dot[ours_below]}{name}": f"{dot[theirs_below]}{name}" for name in fitting}
