@@ -7,7 +7,8 @@
 # make test-plugins   jobs by submitit, as under SLURM, and Optuna's sweeper
 # make test-ray       a Ray cluster on this machine
 # make test-hydra14   sweeps and configuration on the newest hydra-core 1.4
-# make test-extras    timm's networks, W&B workspaces, and papers and pages where pdflatex and Chromium are installed
+# make test-timm      timm's networks and weights in ours
+# make test-extras    W&B workspaces, and papers and pages where pdflatex and Chromium are installed
 # make test-real DATA=FOLDER   what needs the real data sets, each in a folder of its own below FOLDER
 # make test-lowest    the lowest versions that pyproject.toml allows, on Python 3.10 (PYTHON_LOWEST)
 # make test-newest    the newest versions of everything, on the newest Python that torch supports (PYTHON_NEWEST)
