@@ -28,6 +28,7 @@ from exp.tables.drawing import drawn, save
 from exp.tables.figures import Figure, figures
 from exp.tables.given import root_of
 from exp.tables.plan import Planner
+from exp.tables.reading import canonical
 from exp.tables.reading import load as load_table
 from exp.tables.render import markdown, records
 from exp.tables.report import fragment
@@ -106,8 +107,8 @@ class TableHandle:
     """A table of published numbers beside what was run; it shows itself in a notebook."""
 
     def __init__(self, name: str, overrides: Sequence[str]) -> None:
-        load_table(name)
-        self.name, self.overrides = name, list(overrides)
+        self.name, self.overrides = canonical(name), list(overrides)
+        load_table(self.name)
 
     @property
     def comparison(self) -> Comparison:

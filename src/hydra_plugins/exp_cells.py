@@ -34,7 +34,7 @@ STORE.store(
     },
     provider="exp",
 )
-for kind, choices in {
+CHOICES: dict[str, dict[str, dict[str, Any]]] = {
     "sampler": {
         "tpe": {"seed": None, "n_startup_trials": 10, "multivariate": False},
         "random": {"seed": None},
@@ -48,7 +48,9 @@ for kind, choices in {
         "halving": {"min_resource": 1, "reduction_factor": 4, "min_early_stopping_rate": 0},
         "hyperband": {"min_resource": 1, "max_resource": "auto", "reduction_factor": 3},
     },
-}.items():
+}
+"""Optuna's samplers and pruners, with those of their arguments that are often given."""
+for kind, choices in CHOICES.items():
     for name, options in choices.items():
         STORE.store(group=f"hydra/sweeper/{kind}", name=name, node={"name": name, **options}, provider="exp")
 STORE.store(group="hydra/launcher", name="cells", node={"_target_": f"{__name__}.CellsLauncher"}, provider="exp")

@@ -98,7 +98,7 @@ def page(comparisons: Sequence[Comparison], folder: Path) -> str:
 
 def fragment(comparison: Comparison) -> str:
     """Returns a table as it is on the page, for a page of somebody else's: no style, no figures, no links to files."""
-    apart = {"figures": [], "pictures": [], "cells": [], "failures": []}
+    apart: dict[str, Any] = {"figures": [], "pictures": [], "cells": [], "failures": []}
     one = _section(comparison, Path(), drawn=False) | apart
     template = _environment().from_string('{% from "section.html" import section %}{{ section(one) }}')
     return template.render(one=one)
