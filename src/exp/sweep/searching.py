@@ -117,7 +117,7 @@ def run_search(
             stopped = search.run(at_a_time, invalid, batches, lambda line: console.print(line, markup=False))
         finally:
             batches.close()
-        code = _end(search, task.monitor, folder, console)
+        code = 1 if stopped and search.best() is None else _end(search, task.monitor, folder, console)
         if stopped:
             why = "Interrupted" if batches.interrupted else "The budget is used up"
             console.print(f"{why}; everything is saved. To go on: {typed_command()}", markup=False)
