@@ -7,7 +7,8 @@
 # make test-plugins   jobs by submitit, as under SLURM, and Optuna's sweeper
 # make test-ray       a Ray cluster on this machine
 # make test-hydra14   sweeps and configuration on the newest hydra-core 1.4
-# make test-extras    timm's networks, W&B workspaces, and papers and pages where pdflatex and Chromium are installed
+# make test-timm      timm's networks and weights in ours
+# make test-extras    W&B workspaces, and papers and pages where pdflatex and Chromium are installed
 # make test-real DATA=FOLDER   what needs the real data sets, each in a folder of its own below FOLDER
 # make test-lowest    the lowest versions that pyproject.toml allows, on Python 3.10 (PYTHON_LOWEST)
 # make test-newest    the newest versions of everything, on the newest Python that torch supports (PYTHON_NEWEST)
@@ -20,7 +21,7 @@ PYTHON_NEWEST ?= python3.13
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-fast test-slow test-browser test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-real
+.PHONY: run test test-fast test-slow test-browser test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-timm test-real
 .PHONY: docs bench-sweep lint help clean
 
 help:
@@ -67,6 +68,10 @@ test-hydra14: .venvs/hydra14/.ready
 test-extras: .venvs/extras/.ready
 	OMP_NUM_THREADS=1 .venvs/extras/bin/python -m pytest -rs -m extras
 
+# An environment of its own: timm brings torchvision, which a torch built for the CPU alone does not fit.
+test-timm: .venvs/timm/.ready
+	OMP_NUM_THREADS=1 .venvs/timm/bin/python -m pytest -rs -m timm tests/tasks/test_pretrained.py
+
 test-real: $(READY)
 	@test -d "$(DATA)" || { echo 'make test-real DATA=FOLDER: name the folder of the data sets' >&2; exit 2; }
 	OMP_NUM_THREADS=1 EXP_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest -rs -m real
@@ -105,9 +110,16 @@ $(READY): pyproject.toml constraints.txt
 NEEDS_plugins := -e '.[dev,slurm,optuna]' hydra-joblib-launcher
 NEEDS_docs := -e . 'mkdocs-material>=9.7,<10'
 NEEDS_ray := -e '.[dev,ray]'
-NEEDS_extras := -e '.[dev,timm,dashboard]' tensorboard
+NEEDS_extras := -e '.[dev,dashboard]' tensorboard
 NEEDS_hydra14 := -e '.[dev,slurm]' 'hydra-core>=1.4.0rc3,<1.5'
 UNPINNED_hydra14 := hydra-core|omegaconf
+
+# "===" takes the very build that torchvision's is made for, and none for the CPU alone.
+.venvs/timm/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venvs/timm
+	.venvs/timm/bin/python -m pip install --quiet --disable-pip-version-check $$(sed -n 's/^torch==/torch===/p' constraints.txt) torchvision
+	.venvs/timm/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,timm]'
+	touch $@
 
 .venvs/%/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venvs/$*

@@ -1,6 +1,6 @@
 """exp from Python: cells and sweeps run, results read, models loaded, tables shown. Loads no torch until it is needed.
 
-CellList train in processes of their own, as they do from the command line, so a notebook's kernel keeps its memory, its
+Cells train in processes of their own, as they do from the command line, so a notebook's kernel keeps its memory, its
 signals and its output; interrupting it saves the cells that run.
 """
 
@@ -16,6 +16,7 @@ from exp.cells.machine import speed_up
 from exp.cells.metrics_file import read_metrics
 from exp.options.compose import STANDARD, Overlay, searching, with_files
 from exp.options.errors import CellFailed, ConfigError
+from exp.run.from_cell import with_choices_of_checkpoint
 from exp.sweep.course import Course
 from exp.sweep.front import sweep as run_sweep
 from exp.sweep.hydra import combinations
@@ -23,10 +24,14 @@ from exp.sweep.plan import Plan, Planned
 from exp.sweep.plan import plan as plan_cells
 from exp.sweep.screen import Screen
 from exp.tables.compare import Comparison, compare
+from exp.tables.drawing import drawn, save
+from exp.tables.figures import Figure, figures
 from exp.tables.given import root_of
 from exp.tables.plan import Planner
+from exp.tables.reading import canonical
 from exp.tables.reading import load as load_table
 from exp.tables.render import markdown, records
+from exp.tables.report import fragment
 from exp.tables.run import run_with_needs
 
 if TYPE_CHECKING:
@@ -66,7 +71,7 @@ class CellHandle(Cell):
 
 
 class CellList(list[CellHandle]):
-    """CellList, with what they have in common as a table."""
+    """Cells, with what they have in common as a table; they show themselves in a notebook."""
 
     def frame(self) -> "pandas.DataFrame":
         """Returns a row a cell: its state, the options that differ among them, test metrics and cost.
@@ -83,6 +88,10 @@ class CellList(list[CellHandle]):
         kept = [{name: value for name, value in row.items() if "." not in name or name in varied} for row in rows]
         return _pandas().DataFrame(kept)
 
+    def _repr_html_(self) -> str:
+        html: str = self.frame().to_html(escape=True, notebook=True)
+        return html
+
 
 def _row(cell: CellHandle) -> dict[str, Any]:
     record = cell.record() or {}
@@ -98,8 +107,8 @@ class TableHandle:
     """A table of published numbers beside what was run; it shows itself in a notebook."""
 
     def __init__(self, name: str, overrides: Sequence[str]) -> None:
-        load_table(name)
-        self.name, self.overrides = name, list(overrides)
+        self.name, self.overrides = canonical(name), list(overrides)
+        load_table(self.name)
 
     @property
     def comparison(self) -> Comparison:
@@ -127,11 +136,42 @@ class TableHandle:
         """Returns a row for each row and column of the table, with means, deviations, intervals and verdicts."""
         return _pandas().DataFrame(records(self.comparison))
 
+    def figures(self) -> list["FigureHandle"]:
+        """Returns its figures: curves by epoch, differences with their intervals, metrics against cost, gates."""
+        return [FigureHandle(figure) for figure in figures(self.comparison)]
+
     def __repr__(self) -> str:
         return markdown(self.comparison)
 
-    def _repr_markdown_(self) -> str:
-        return markdown(self.comparison)
+    def _repr_html_(self) -> str:
+        return fragment(self.comparison)
+
+
+class FigureHandle:
+    """A figure of a table; it shows itself in a notebook.
+
+    Attributes:
+        title: What it shows.
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        self._figure = figure
+        self.title = figure.title
+
+    def save(self, folder: str | Path, stem: str = "table") -> list[Path]:
+        """Writes it as SVG and PDF and returns the files.
+
+        Args:
+            folder: Where they go.
+            stem: Beginning of their names.
+        """
+        return save(self._figure, Path(folder).expanduser(), stem)
+
+    def __repr__(self) -> str:
+        return f"<Figure {self.title}>"
+
+    def _repr_svg_(self) -> str:
+        return drawn(self._figure)
 
 
 def run(*overrides: str) -> CellHandle:
@@ -211,7 +251,7 @@ def table(name: str, *overrides: str) -> TableHandle:
 
 def _grid(overrides: Sequence[str]) -> list[list[str]]:
     """Returns the overrides of each cell of a grid."""
-    words = with_files(overrides)
+    words = with_choices_of_checkpoint(with_files(overrides))
     with searching():
         return combinations(words, {}, None, GlobalHydra.instance().config_loader())
 

@@ -18,6 +18,41 @@ STORE.store(
     node={"_target_": f"{__name__}.CellsSweeper", "table": "", "params": {}},
     provider="exp",
 )
+STORE.store(
+    group="hydra/sweeper",
+    name="optuna",
+    node={
+        "_target_": f"{__name__}.OptunaSweeper",
+        "defaults": [{"sampler": "tpe"}, {"pruner": "none"}],
+        "n_trials": 20,
+        "n_jobs": 0,
+        "direction": None,
+        "study_name": None,
+        "storage": None,
+        "max_failure_rate": 0.0,
+        "params": {},
+    },
+    provider="exp",
+)
+CHOICES: dict[str, dict[str, dict[str, Any]]] = {
+    "sampler": {
+        "tpe": {"seed": None, "n_startup_trials": 10, "multivariate": False},
+        "random": {"seed": None},
+        "cmaes": {"seed": None, "n_startup_trials": 1, "sigma0": None},
+        "gp": {"seed": None, "n_startup_trials": 10},
+    },
+    "pruner": {
+        "none": {},
+        "median": {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1},
+        "percentile": {"percentile": 25.0, "n_startup_trials": 5, "n_warmup_steps": 0},
+        "halving": {"min_resource": 1, "reduction_factor": 4, "min_early_stopping_rate": 0},
+        "hyperband": {"min_resource": 1, "max_resource": "auto", "reduction_factor": 3},
+    },
+}
+"""Optuna's samplers and pruners, with those of their arguments that are often given."""
+for kind, choices in CHOICES.items():
+    for name, options in choices.items():
+        STORE.store(group=f"hydra/sweeper/{kind}", name=name, node={"name": name, **options}, provider="exp")
 STORE.store(group="hydra/launcher", name="cells", node={"_target_": f"{__name__}.CellsLauncher"}, provider="exp")
 
 
@@ -67,6 +102,27 @@ class CellsSweeper(Sweeper):
         return sweep_arguments(
             arguments, self.params, self.hydra_context, self.task_function, self.config, SweepScreen()
         )
+
+
+class OptunaSweeper(CellsSweeper):
+    """Searches for the best options with Optuna; its trials are cells.
+
+    Args:
+        options: See ``exp.sweep.search.SearchOptions``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options = options
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Runs the search and returns its exit code."""
+        from exp.sweep.hydra import search_arguments
+        from exp.sweep.search import SearchOptions
+
+        assert self.hydra_context is not None and self.config is not None
+        options = SearchOptions(**self.options)
+        return search_arguments(arguments, options, self.hydra_context, self.task_function, self.config)
 
 
 class CellsLauncher(Launcher):

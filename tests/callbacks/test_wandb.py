@@ -214,3 +214,34 @@ def test_what_wandb_would_refuse_is_refused_before_anything_starts(word: str, mo
         monkeypatch.setenv("WANDB_MODE", "onlin")
     with pytest.raises(ConfigError, match=re.escape(REFUSED[word])):
         resolved(["logger=wandb", *([] if word == "WANDB_MODE" else [word])])
+
+
+def test_several_loggers_show_the_same_and_the_last_line_says_how_to_send(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from exp.cells.cell import Cell
+    from exp.run.console import Console
+
+    result = train("logger=csv+wandb", "trainer.max_epochs=1")
+    (run,) = runs(result["path"])
+    table = next(result["path"].rglob("metrics.csv")).read_text().splitlines()
+    assert len(table) - 1 >= 1
+    assert run.summary["final/top1"] == result["test"]["top1"]
+    Console(Cell.at(result["path"]), "exp").end("done")
+    last = capsys.readouterr().out.splitlines()[-1]
+    (folder,) = (result["path"] / "wandb").glob("offline-run-*")
+    assert last == f"W&B: the run is offline; to send it: wandb sync {folder}"
+    (folder / "run.wandb.synced").touch()
+    Console(Cell.at(result["path"]), "exp").end("done")
+    assert "W&B" not in capsys.readouterr().out
+
+
+def test_loggers_are_joined_by_a_plus() -> None:
+    assert resolved(["logger=wandb+csv", "logger.project=mine"]).key == resolved([]).key
+    for word, said in (
+        ("logger=[wandb,csv]", r"join several loggers by \+: logger=wandb\+csv"),
+        ("logger.name=csv+csv", "each logger once"),
+        ("logger.name=csv+wandbb", r"joined by \+; did you mean wandb"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            resolved([word])

@@ -1,6 +1,7 @@
 """The notebook of the examples runs in a real kernel."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,43 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "6 cells run" in outputs[0]
     assert "relu" in outputs[1]
     assert "StudyTask" in outputs[2]
+
+
+INTERRUPTED = """
+import exp
+exp.run("task=./moons.py", "trainer.max_epochs=100000", "trainer.threads=1", "trainer.accelerator=cpu")
+"""
+
+AFTERWARDS = """
+import signal
+cells = exp.cells("multirun")
+print([cell.status()["state"] for cell in cells], all((cell.path / "last.ckpt").is_file() for cell in cells))
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Jupyter's own packages
+def test_interrupting_the_kernel_saves_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stop button: the cell is saved, the kernel lives on with the signal handler that it had."""
+    from jupyter_client.manager import start_new_kernel
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    shutil.copy(EXAMPLES / "moons.py", tmp_path / "moons.py")
+    manager, client = start_new_kernel(cwd=str(tmp_path))
+    try:
+        client.execute(INTERRUPTED)
+        until = time.monotonic() + 300
+        while not list(tmp_path.glob("multirun/*/*/best.ckpt")):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        manager.interrupt_kernel()
+        assert client.get_shell_msg(timeout=300)["content"]["ename"] == "KeyboardInterrupt"
+        printed: list[str] = []
+        client.execute_interactive(
+            AFTERWARDS, timeout=120, output_hook=lambda message: printed.append(message["content"].get("text", ""))
+        )
+        assert "".join(printed).splitlines() == ["['waiting'] True", "True"]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

@@ -48,3 +48,27 @@ def test_a_cell_that_is_not_the_default_is_tested_by_its_folder_alone(tmp_path: 
     assert again.returncode == 0, again.stderr
     tested = next(one for one in results(tmp_path / "multirun") if one["key"] != trained["key"])
     assert tested["test"] == trained["test"]
+
+
+def test_fine_tuning_takes_the_network_and_leaves_the_data_that_are_replaced(cell: Path) -> None:
+    record = {
+        "overrides": [*RECORDED, "att=se", "init=old.ckpt"],
+        "config": {
+            "task": {"name": "fer"},
+            "model": {"name": "vgg", "width": 8, "dropout": 0.3},
+            "att": {"name": "se", "reduction": 4},
+            "data": {"name": "faces", "flip": 0.2},
+        },
+    }
+    (cell / "config.json").write_text(json.dumps(record))
+    got = with_choices_of_checkpoint([f"init={cell}", "data=fer2013"])
+    assert got[:4] == ["task=fer", "model=vgg", "width=8", "att=se"]
+    assert got[-2:] == [f"init={cell}/best.ckpt", "data=fer2013"]
+    assert "att.reduction=4" in got, "what the recipe had set there"
+    assert not [word for word in got if "flip" in word or "old.ckpt" in word]
+    assert "width=8" not in with_choices_of_checkpoint([f"init={cell}", "model.width=4"])
+    assert with_choices_of_checkpoint([f"init={cell}:model", "task=lane"]) == [
+        f"init={cell}/best.ckpt:model",
+        "task=lane",
+    ]
+    assert with_choices_of_checkpoint(["init=timm"]) == ["init=timm"]

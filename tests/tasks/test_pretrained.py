@@ -8,6 +8,7 @@ from exp.blocks.triplet import Triplet
 from exp.layers.resnet import resnet18, resnet34
 from exp.options.catalog import GROUPS
 from exp.options.errors import ConfigError
+from exp.options.fields import fields
 from exp.tasks.attention.models.mobilenetv2 import MobileNetV2
 from exp.tasks.pretrained import load_by_name
 
@@ -35,13 +36,13 @@ def test_which_networks_timm_has() -> None:
         "res2net50": "res2net50_26w_4s",
         "mobilenetv2": "mobilenetv2_100",
     }
-    assert all("init" in schema.__dataclass_fields__ for schema in (GROUPS["model"][name] for name in NETS))
+    assert all("init" in fields(schema) for schema in GROUPS["model"].values()), "or a checkpoint's weights"
 
 
-@pytest.mark.extras
+@pytest.mark.timm
 @pytest.mark.parametrize("name", NETS)
 def test_timms_logits_to_the_last_bit(name: str) -> None:
-    timm = pytest.importorskip("timm", reason="timm is not installed (extra timm)")
+    timm = pytest.importorskip("timm", reason="timm is not installed: make test-timm")
     schema = GROUPS["model"][name]
     theirs = moved(timm.create_model(schema.timm, pretrained=False))
     ours = schema.builder()(schema(stem="imagenet"), num_classes=1000).eval()

@@ -55,30 +55,28 @@ class Mirror(pl.Callback):
     def __init__(self, cell: Cell, command: str) -> None:
         self.cell = cell
         self._command = command
-        self._view: Sink | None = None
+        self._views: list[Sink] = []
         self._shown = 0
         self._looked = time.monotonic()
 
     @property
     def callbacks(self) -> list[pl.Callback]:
         """Callbacks for the trainer: this one, where there is a place to show metrics."""
-        return [] if self._view is None else [self]
+        return [self] if self._views else []
 
     def __enter__(self) -> "Mirror":
-        name = self.cell.resolved.config.logger.name
-        try:
-            self._view = self._opened(name)
-        # Other projects' code and servers; a view that cannot be had is no reason not to train.
-        except Exception as error:
-            why = str(error).partition("\n")[0]
-            logging.getLogger("exp").warning(
-                "logger=%s cannot be opened (%s); the metrics are in metrics.jsonl", name, why
-            )
+        for name in self.cell.resolved.config.logger.views:
+            try:
+                self._views.append(self._opened(name))
+            # Other projects' code and servers; a view that cannot be had is no reason not to train.
+            except Exception as error:
+                why = str(error).partition("\n")[0]
+                logging.getLogger("exp").warning(
+                    "logger=%s cannot be opened (%s); the metrics are in metrics.jsonl", name, why
+                )
         return self
 
-    def _opened(self, name: str) -> Sink | None:
-        if name == "none":
-            return None
+    def _opened(self, name: str) -> Sink:
         if name == "wandb":
             from exp.callbacks.wandb import WandbSink
 
@@ -90,20 +88,20 @@ class Mirror(pl.Callback):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._view is None:
+        if not self._views:
             return
         self.catch_up()
         result = self.cell.result()
         status = read_json(self.cell.path / "status.json") or {}
         state = "done" if result else "failed" if error is not None else status.get("state", "failed")
         pictures = sorted(path for path in self.cell.path.iterdir() if path.suffix in PICTURES) if result else []
-        self._view.close(state, result, pictures)
+        for view in self._views:
+            view.close(state, result, pictures)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Shows the view the model."""
-        assert self._view is not None
-        if trainer.is_global_zero:
-            self._view.watch(trained(pl_module).model)
+        """Shows the views the model."""
+        for view in self._views if trainer.is_global_zero else ():
+            view.watch(trained(pl_module).model)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -119,7 +117,6 @@ class Mirror(pl.Callback):
 
     def catch_up(self) -> None:
         """Shows the lines not shown yet."""
-        assert self._view is not None
         self._looked = time.monotonic()
         records = read_metrics(self.cell.path / "metrics.jsonl")
         for index in range(self._shown, len(records)):
@@ -127,7 +124,8 @@ class Mirror(pl.Callback):
             split, epoch, step = record.pop("split"), record.pop("epoch"), record.pop("step")
             record.pop("time", None)
             values = {f"{split}/{name}": value for name, value in record.items() if isinstance(value, (int, float))}
-            self._view.write(index, values, epoch, step)
+            for view in self._views:
+                view.write(index, values, epoch, step)
         self._shown = max(self._shown, len(records))
 
 

@@ -1,6 +1,5 @@
 """Options of the networks that several tasks share."""
 
-import importlib.util
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from typing_extensions import Self
@@ -16,12 +15,6 @@ CIFAR_STEM_BELOW = 96
 """Images with a side smaller than this get the stem for small images where the stem is left open."""
 
 
-def timm_installed(init: str) -> str | None:
-    """Checks that timm is there where its weights are asked for."""
-    missing = init == "timm" and importlib.util.find_spec("timm") is None
-    return "own, since timm is not installed: pip install 'exp-tables[timm]'" if missing else None
-
-
 class ImageModelOptions(ModelOptions):
     """What every network of images has.
 
@@ -29,8 +22,6 @@ class ImageModelOptions(ModelOptions):
     """
 
     kind = "images"
-    timm: ClassVar[str] = ""
-    """timm's name of the network, empty where it has none."""
 
     def settled(self, config: "Config") -> Self:
         """Returns these options with the stem decided by the size of the data set's images."""
@@ -53,8 +44,6 @@ class ResNetOptions(ImageModelOptions):
     """Channels of the first stage."""
     zero_init_residual: bool = False
     """Whether the last batch norm of each residual branch starts at zero."""
-    init: Literal["own", "timm"] = option("own", timm_installed)
-    """Starting weights: the model's own initialisation, or timm's pretrained ones (the head only for its classes)."""
 
 
 class ResNet18Options(ResNetOptions):

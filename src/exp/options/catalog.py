@@ -71,12 +71,18 @@ def _declare(schema: type[Part], groups: dict[str, dict[str, type[Part]]]) -> No
     for attribute in (*_NEEDED[group], "builds"):
         if not hasattr(schema, attribute):
             raise ConfigError(f"{where}: has no {attribute}, which every choice of {group} needs")
+    if group == "model" and any("init" in vars(base).get("__annotations__", {}) for base in _own_bases(schema)):
+        raise ConfigError(f"{where}: init is where every model's starting weights come from; call yours otherwise")
     other = groups[group].setdefault(schema.name, schema)
     if other is not schema:
         raise ConfigError(
             f"{group}={schema.name}: declared twice, as {other.__module__}.{other.__qualname__} and as {where};"
             " rename one"
         )
+
+
+def _own_bases(schema: type[Part]) -> list[type]:
+    return [base for base in schema.__mro__ if issubclass(base, ModelOptions) and base is not ModelOptions]
 
 
 GROUPS: dict[str, dict[str, Any]] = _declared()

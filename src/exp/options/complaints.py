@@ -8,7 +8,7 @@ from exp.options.errors import nearest
 from exp.options.spelling import unknown
 from exp.options.words import CHOSEN
 
-PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "optuna": "optuna"}
+PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
 """Choices that Hydra's plugins bring, with the extra that installs each."""
 
 Chosen = Callable[[], Mapping[str, str]]

@@ -1,6 +1,7 @@
 """Composing with Hydra: where the YAML lies, what the root holds, and errors in one line."""
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from exp.options.errors import ConfigError, DataError
 from exp.options.fields import fields
 from exp.options.plugins import conf_folders
 from exp.options.resolve import Resolved, resolve
+from exp.options.sections import LOGGERS
 from exp.options.study import STUDIES
 from exp.options.words import CHOSEN, check, expanded, parsed
 
@@ -77,6 +79,9 @@ def _register(_revision: int) -> None:
             store.store(group=f"schema/{group}", name=name, node=node, **again)
             if not any((folder / group / f"{name}.yaml").exists() for folder in conf_dirs()):
                 store.store(group=group, name=name, node=node, **again)
+    for count in range(2, len(LOGGERS) + 1):
+        for several in itertools.permutations(LOGGERS, count):
+            store.store(group="logger", name="+".join(several), node={"name": "+".join(several)}, **again)
     recipes = {name: declared.recipe for name, declared in STUDIES.items()}
     recipes |= {name: {} for name, schema in GROUPS["task"].items() if issubclass(schema, LightningOptions)}
     for name, numbers in recipes.items():

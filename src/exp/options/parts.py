@@ -8,6 +8,7 @@ from typing_extensions import Self
 
 from exp.options.errors import ConfigError
 from exp.options.fields import Options, option
+from exp.options.weights import timm_installed
 
 if TYPE_CHECKING:
     from exp.options.config import Config
@@ -85,6 +86,12 @@ class ModelOptions(Part):
 
     kind: ClassVar[str]
     """What the model takes, such as images."""
+    timm: ClassVar[str] = ""
+    """timm's name of the network, empty where it has none."""
+
+    init: str = option("own", timm_installed, identity=False)
+    """Starting weights: own, timm (pretrained ones, for networks that it has), or the path of a cell or checkpoint of
+    which all that fit are taken; PATH:PREFIX takes those below a module. The file's content decides the identity."""
 
 
 class DataOptions(Part):

@@ -6,8 +6,10 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from exp.options import weights
 from exp.options.catalog import GROUPS, SECTIONS, fitting, restored, revision, schema_of
 from exp.options.config import Config
 from exp.options.errors import ConfigError
@@ -240,6 +242,8 @@ def _spread(draft: Draft) -> None:
 
 def _config(draft: Draft) -> Config:
     parts: dict[str, Any] = {}
+    if isinstance(init := draft.given["model"].get("init"), str):
+        draft.given["model"]["init"] = weights.completed(init, "init")
     for part, schema in draft.schemas.items():
         given = draft.given[part]
         values = {name: checked(schema, name, value, f"{part}.{name}") for name, value in given.items()}
@@ -258,6 +262,8 @@ def _config(draft: Draft) -> Config:
     for name, value in (("recipe", recipe), ("ckpt", ckpt)):
         if not isinstance(value, str) and not (name == "ckpt" and value is None):
             raise ConfigError(f"{name}={value}: expected str, got {type(value).__name__}")
+    if ckpt:
+        ckpt = str(weights.checkpoint_of(Path(ckpt), f"ckpt={ckpt}"))
     config = Config(**parts, seed=seed, recipe=str(recipe), ckpt=ckpt)
     return replace(config, **{group: getattr(config, group).settled(config) for group in GROUPS})
 
@@ -269,6 +275,12 @@ def _seed(value: Any) -> int:
 
 
 def _refuse_contradictions(config: Config) -> None:
+    model = config.model
+    if model.init == weights.TIMM and not model.timm:
+        having = ", ".join(name for name, schema in GROUPS["model"].items() if schema.timm)
+        raise ConfigError(f"init=timm: timm has no {model.name}; it has {having}")
+    if config.ckpt and model.init != weights.OWN:
+        raise ConfigError(f"ckpt={config.ckpt} and init={model.init}: both say what the weights start from; give one")
     for part in (*GROUPS, *SECTIONS):
         complaint = getattr(config, part).conflict(config)
         if complaint:
@@ -282,27 +294,17 @@ def _identified(config: Config, overrides: tuple[str, ...]) -> Resolved:
         differing = distinctive(type(options), options.plain())
         if part in GROUPS:
             identity[part] = {"name": options.name, **differing}
+            if part == "model" and options.init != weights.OWN:
+                identity[part]["init"] = weights.distinguishing(options.init)
         elif differing:
             identity[part] = differing
     if config.ckpt:
-        identity["ckpt"] = _file_hash(config.ckpt)
+        identity["ckpt"] = weights.content(config.ckpt, "ckpt")
     return Resolved(config, identity, _key(identity), _slug(identity), overrides)
 
 
 def _key(identity: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
-
-
-def _file_hash(path: str) -> str:
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()[:16]
-    except (OSError, ValueError) as error:
-        why = str(getattr(error, "strerror", None) or error).lower()
-        raise ConfigError(f"ckpt={path}: {why}; give the path of a .ckpt file") from error
 
 
 def _slug(identity: dict[str, Any]) -> str:

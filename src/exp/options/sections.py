@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from exp.options.checks import above, at_least, duration, fraction, program
-from exp.options.fields import Options, option
+from exp.options.errors import nearest
+from exp.options.fields import Includes, Options, option
 
 if TYPE_CHECKING:
     from exp.options.config import Config
@@ -246,8 +247,17 @@ class Cells(Section):
     """Checkpoints kept once a cell is done."""
 
 
-def _installed(name: str) -> str | None:
-    missing = name == "tensorboard" and not any(
+LOGGERS = ("wandb", "tensorboard", "csv")
+"""Where metrics can be shown besides."""
+
+
+def _loggers(name: str) -> str | None:
+    chosen = name.split("+")
+    if name != "none" and (unknown := [one for one in chosen if one not in LOGGERS]):
+        return f"none, or of {', '.join(LOGGERS)} one or several joined by +{nearest(unknown[0], LOGGERS)}"
+    if len({*chosen}) < len(chosen):
+        return "each logger once"
+    missing = "tensorboard" in chosen and not any(
         importlib.util.find_spec(one) for one in ("tensorboard", "tensorboardX")
     )
     return "installed: pip install tensorboard" if missing else None
@@ -267,31 +277,36 @@ WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 class Logger(Section):
     """Where curves go beside metrics.jsonl, which is the truth."""
 
-    name: Literal["none", "wandb", "tensorboard", "csv"] = option("none", _installed, identity=False)
-    """View of the metrics."""
-    project: str = option("exp", _name_of_wandb, identity=False, name="wandb")
+    name: str = option("none", _loggers, identity=False)
+    """View of the metrics: wandb, tensorboard, csv, or several joined by +, such as wandb+csv."""
+    project: str = option("exp", _name_of_wandb, identity=False, name=Includes("wandb"))
     """Project of the runs."""
-    entity: str | None = option(None, _name_of_wandb, identity=False, name="wandb")
+    entity: str | None = option(None, _name_of_wandb, identity=False, name=Includes("wandb"))
     """User or team of the runs; the account's own where not given."""
-    group: str | None = option(None, identity=False, name="wandb")
+    group: str | None = option(None, identity=False, name=Includes("wandb"))
     """What the run is grouped by; the table or the sweep it belongs to where not given."""
-    job_type: str | None = option(None, identity=False, name="wandb")
+    job_type: str | None = option(None, identity=False, name=Includes("wandb"))
     """Kind of the run; the task's name where not given."""
-    tags: list[str] = option([], identity=False, name="wandb")
+    tags: list[str] = option([], identity=False, name=Includes("wandb"))
     """Tags beside those of recipe and data set."""
-    system: bool = option(True, identity=False, name="wandb")
+    system: bool = option(True, identity=False, name=Includes("wandb"))
     """Whether the run also has what W&B gathers by itself: load of the machine, git state, console output."""
-    save_code: bool = option(False, identity=False, name="wandb")
+    save_code: bool = option(False, identity=False, name=Includes("wandb"))
     """Whether the Python and YAML files of the working directory are kept as an artifact."""
-    log_model: bool = option(False, identity=False, name="wandb")
+    log_model: bool = option(False, identity=False, name=Includes("wandb"))
     """Whether best.ckpt is kept as an artifact."""
-    watch: Literal["none", "gradients", "parameters", "all"] = option("none", identity=False, name="wandb")
+    watch: Literal["none", "gradients", "parameters", "all"] = option("none", identity=False, name=Includes("wandb"))
     """Histograms of gradients, of weights or of both, every trainer.log_every steps."""
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the loggers, of which there may be none."""
+        return () if self.name == "none" else tuple(self.name.split("+"))
 
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""
         asked = os.environ.get("WANDB_MODE", "")
-        if self.name == "wandb" and asked and asked not in WANDB_MODES:
+        if "wandb" in self.views and asked and asked not in WANDB_MODES:
             return f"WANDB_MODE={asked}: W&B has no such mode; set online, offline or disabled, or unset it"
         if self.log_model and "best" not in config.cells.keep:
             return f"logger.log_model=true: cells.keep={config.cells.keep} removes best.ckpt; take last+best or best"

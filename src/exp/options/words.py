@@ -120,6 +120,8 @@ def _refuse_no_name(word: str, key: str, override: "Override") -> None:
             raise ConfigError(f"{word}: not the name of a choice; for none give {key}=none")
         if isinstance(value, list):
             names = [str(one) for one in value if isinstance(one, str)] or ["NAME"]
+            if key == "logger":
+                raise ConfigError(f"{word}: join several loggers by +: logger={'+'.join(names)}")
             several = f", or --multirun {key}={','.join(names)} for a cell each" if len(names) > 1 else ""
             raise ConfigError(f"{word}: a run has one {key}; give {key}={names[0]}{several}")
         where = f"; exp list {key} has them" if key in CHOSEN else ""

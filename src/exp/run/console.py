@@ -8,8 +8,12 @@ from typing import Any
 
 from exp.cells.cell import Cell
 from exp.cells.terminal import disk, pasted, places, shown
+from exp.cells.unsent import unsent
 from exp.options.study import as_typed
 from exp.options.words import spelt
+
+WITHOUT = ("ckpt=", "init=", "model.init=", "trainer.max_epochs=", "sweep.")
+"""What a test of the cell's weights is typed without."""
 
 
 class Console:
@@ -75,6 +79,8 @@ class Console:
             if best.exists():
                 tested = [*self._overrides(), f"ckpt={spelt(str(best))}", "trainer.max_epochs=0"]
                 print(f"Next: {pasted('exp', *tested)}")
+            if line := unsent([self.cell.path]):
+                print(line)
             return
         status = self.cell.status()
         if state in ("failed", "diverged"):
@@ -86,7 +92,7 @@ class Console:
             print(f"{self._erase()}interrupted; everything is saved. To go on: {self.command}")
 
     def _overrides(self) -> list[str]:
-        kept = [o for o in self.cell.resolved.overrides if not o.startswith(("ckpt=", "trainer.max_epochs=", "sweep."))]
+        kept = [o for o in self.cell.resolved.overrides if not o.startswith(WITHOUT)]
         return [*places(shlex.split(self.command)), *map(as_typed, kept)]
 
     def _erase(self) -> str:

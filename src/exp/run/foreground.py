@@ -12,8 +12,10 @@ from omegaconf import OmegaConf
 from exp.cells.cell import ANEW, EXIT_CODES, Cell
 from exp.cells.terminal import pasted, typed_command
 from exp.options.compose import in_our_words
+from exp.options.config import Config
 from exp.options.errors import ConfigError, DataError, shown
 from exp.options.resolve import resolve
+from exp.options.weights import OWN, TIMM
 from exp.run import exit_code, srun
 from exp.run.console import Console
 from exp.run.devices import refuse_missing_devices
@@ -64,6 +66,13 @@ def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
     state = cell.status()["state"]
     changed = cell.stale(fingerprint) if state == "done" else []
     anew = ("stale" if changed else state) in ANEW[resolved.config.sweep.force]
+    if state != "done" or anew:
+        try:
+            _decide_weights(resolved.config)
+        except (ConfigError, DataError) as error:
+            print(f"exp: {shown(error)}", file=sys.stderr)
+            exit_code.code = 2
+            return "invalid"
     console.begin(anew, changed)
     with srun.Tasks(step) if step is not None else nullcontext() as tasks:
         state = run_cell(resolved, command=command, anew=anew, report=console.progress, tasks=tasks)
@@ -73,6 +82,19 @@ def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
         _requeue()
     result = cell.result()
     return result["best"]["value"] if result and result["best"] else state
+
+
+def _decide_weights(config: Config) -> None:
+    """Refuses weights that do not fit, before the cell has a folder; a cell with its own weights loads no torch here.
+
+    Raises:
+        ConfigError: They do not fit.
+        DataError: The data set, by whose classes the network is built, is missing.
+    """
+    if config.ckpt or config.model.init not in (OWN, TIMM):
+        from exp.tasks.transfer import decide
+
+        decide(config)
 
 
 def _requeue() -> None:

@@ -31,12 +31,14 @@ from exp.options.adopted import LightningOptions
 from exp.options.config import Config
 from exp.options.errors import ConfigError
 from exp.options.sections import Trainer
+from exp.options.weights import OWN, TIMM
 from exp.run.ddp import ALONE, Rank, Ranks
 from exp.tasks.adopted import Adopted
 from exp.tasks.base import Loader, Task
 from exp.tasks.build import build_task, cost
 from exp.tasks.checkpoint import load_weights, weights_sha256
 from exp.tasks.pretrained import load_timm
+from exp.tasks.transfer import take
 
 
 def run(
@@ -149,8 +151,10 @@ def prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.ckpt:
         load_weights(task, config.ckpt)
-    elif getattr(config.model, "init", "own") == "timm":
-        load_timm(task.model, config.model.timm)
+    elif config.model.init != OWN:
+        note = load_timm(task.model, config.model.timm) if config.model.init == TIMM else take(task, config.model.init)
+        if rank.rank == 0:
+            print(note, flush=True)
     if rank.world_size > 1 and config.trainer.sync_batchnorm and isinstance(task, Task):
         task.model = synchronised(task.model, device)
     if config.trainer.compile:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from exp.cells.cell import EXIT_CODES
 from exp.cells.terminal import disk, pasted, shown
+from exp.cells.unsent import unsent
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
 from exp.sweep.dry import tell
@@ -138,6 +139,8 @@ def check_models(planned: Plan, pool: Pool, invalid: str) -> None:
     for where, why in broken:
         planned.cells.remove(where)
         planned.skipped.append((where.resolved.overrides, why))
+    for note in pool.notes:
+        print(note, flush=True)
 
 
 def report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, screen: Screen, course: Course) -> int:
@@ -194,6 +197,8 @@ def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, c
         console.print(f"{left} {what} not finished; the same command goes on from there")
     if step := next_step(planned, failed, ending.command, screen):
         console.print(step, style="dim", markup=False)
+    if line := unsent(one.cell.path for one in planned.cells):
+        console.print(line, style="dim", markup=False)
     return EXIT_CODES["failed"] if failed or left else 0
 
 

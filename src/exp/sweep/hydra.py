@@ -22,8 +22,13 @@ from exp.sweep.course import Course
 from exp.sweep.elsewhere import land_in, run_elsewhere
 from exp.sweep.front import sweep
 from exp.sweep.jobs import Jobs
-from exp.sweep.plan import explicit_cells, plan
+from exp.sweep.plan import Planned, explicit_cells, plan
 from exp.sweep.screen import Screen
+from exp.sweep.search import SearchOptions, Space, refuse_without_optuna, words_of
+from exp.sweep.searching import run_search
+
+OUR_LAUNCHER = "hydra_plugins.exp_cells.CellsLauncher"
+"""The launcher that runs each cell in a process forked from the warm server."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,12 @@ def combinations(
     check(words, sweep=True)
     with in_our_words(words):
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
+        for one in overrides:
+            if one.is_interval_sweep():
+                raise ConfigError(
+                    f"{one.input_line}: an interval has no list of values; give some, or search it with"
+                    " hydra/sweeper=optuna"
+                )
         grid = [list(cell) for cell in BasicSweeper.split_arguments(overrides, None)[0]]
     if not grid:
         none = next(one for one in overrides if one.is_sweep_override() and not list(one.sweep_iterator()))
@@ -117,7 +128,7 @@ def run_cells(
         raise ConfigError("--multirun: srun started several tasks, each would run the sweep; start one")
     invalid = config.sweep.invalid or "error"
     compose = composer(context, config)
-    ours = OmegaConf.select(config, "hydra.launcher._target_") == "hydra_plugins.exp_cells.CellsLauncher"
+    ours = OmegaConf.select(config, "hydra.launcher._target_") == OUR_LAUNCHER
     if config.sweep.dry or ours:
         jobs = Jobs(context, task_function, config)
         with jobs.environment():
@@ -131,6 +142,41 @@ def run_cells(
     return code
 
 
+def search_arguments(
+    arguments: list[str],
+    options: SearchOptions,
+    context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+) -> int:
+    """Searches for the best options with Optuna, with our launcher or another; returns the exit code.
+
+    Raises:
+        ConfigError: The search cannot begin, or a trial's options contradict each other.
+        CellFailed: More trials failed than may.
+    """
+    refuse_without_optuna(options)
+    if config.sweep.dry is not None:
+        raise ConfigError(f"sweep.dry={config.sweep.dry}: what a search runs is not known beforehand; leave it out")
+    words = words_of(arguments, options.params)
+    check(words, sweep=True)
+    with in_our_words(words):
+        space = Space.of(words)
+    course, jobs = Course.of(config, typed_command()), Jobs(context, task_function, config)
+    compose = composer(context, config)
+    ours = OmegaConf.select(config, "hydra.launcher._target_") == OUR_LAUNCHER
+
+    def elsewhere(cells: list[Planned]) -> int:
+        listed = [one.overrides for one in cells]
+        return run_elsewhere(listed, compose, context, task_function, config, Screen(), Course())
+
+    with jobs.environment():
+        code = run_search(options, space, compose, course, jobs.update, None if ours else elsewhere)
+    _keep_composed(config)
+    exit_code.code = course.end(code)
+    return exit_code.code
+
+
 def _keep_composed(config: DictConfig) -> None:
     """Writes ``multirun.yaml`` beside the cells, where Hydra's users look for what a sweep was composed to."""
     root = Path(config.cells.dir or "multirun").expanduser()
@@ -141,7 +187,7 @@ def _keep_composed(config: DictConfig) -> None:
 def launch_cells(
     job_overrides: Sequence[Sequence[str]], context: HydraContext, task_function: TaskFunction, config: DictConfig
 ) -> list[JobReturn]:
-    """Runs cells for a sweeper that is not ours (Optuna's, say) and returns their results.
+    """Runs cells for a sweeper that is not ours (Nevergrad's, say) and returns their results.
 
     Args:
         job_overrides: Overrides of each cell; those that describe the same cell share its result.
@@ -196,7 +242,7 @@ def _why(name: str, status: dict[str, Any], done: bool) -> str:
 
 
 def _same_direction(config: DictConfig, modes: set[str]) -> None:
-    """Optuna minimizes unless told otherwise, and most of our tasks monitor something that should grow."""
+    """Such sweepers minimize unless told otherwise, and most of our tasks monitor something that should grow."""
     direction = OmegaConf.select(config, "hydra.sweeper.direction")
     asked = str(getattr(direction, "name", direction))
     if asked in ("minimize", "maximize") and modes != {asked[:3]}:

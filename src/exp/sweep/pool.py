@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,7 @@ class Pool:
     Attributes:
         interrupted: Whether the user or the system asked to stop.
         exhausted: Whether the time there was for the cells was over before they were.
+        notes: What the check found worth a line: which weights cells start from.
     """
 
     def __init__(self, command: str, watch: Callable[[set[str]], None] = lambda running: None) -> None:
@@ -93,6 +94,8 @@ class Pool:
         self._stopping = 0
         self.interrupted = False
         self.exhausted = False
+        self.notes: list[str] = []
+        self._pruned: set[str] = set()
         self._server = subprocess.Popen(
             [sys.executable, "-m", "exp.sweep.server", str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -110,7 +113,7 @@ class Pool:
         distinct: dict[str, list[Planned]] = {}
         for planned in cells:
             plain = planned.resolved.config.plain()
-            parts = {part: plain[part] for part in GROUPS}
+            parts = {part: plain[part] for part in (*GROUPS, "ckpt")}
             distinct.setdefault(json.dumps(parts, sort_keys=True), []).append(planned)
         with tempfile.TemporaryDirectory() as folder:
             reply = os.path.join(folder, "reply")
@@ -123,11 +126,12 @@ class Pool:
             if not os.path.exists(reply):
                 raise ConfigError(f"the models could not be checked: the check ended with {ended[0]['how']}")
             with open(reply) as file:
-                errors = json.load(file)
+                answers = json.load(file)
+        self.notes = list(dict.fromkeys(note for answer in answers if (note := answer.get("note"))))
         return [
-            (planned, error)
-            for group, error in zip(distinct.values(), errors, strict=True)
-            if error
+            (planned, answer["error"])
+            for group, answer in zip(distinct.values(), answers, strict=True)
+            if "error" in answer
             for planned in group
         ]
 
@@ -171,7 +175,14 @@ class Pool:
         return [told[cell.cell.key] for cell in cells]
 
     def run(
-        self, cells: list[Planned], slots: Slots, *, retry: int, stop_on_error: bool, seconds: float = math.inf
+        self,
+        cells: list[Planned],
+        slots: Slots,
+        *,
+        retry: int,
+        stop_on_error: bool,
+        seconds: float = math.inf,
+        pruned: Callable[[], list[str]] = list,
     ) -> dict[str, Outcome]:
         """Runs the cells and returns what became of each by key; interrupted ones are waiting.
 
@@ -181,6 +192,7 @@ class Pool:
             retry: How often a failed one is tried again.
             stop_on_error: Whether the first failure stops the others.
             seconds: After this time the cells that run save and stop.
+            pruned: Asked about four times a second for the keys of cells that are to save and stop.
         """
         until = time.monotonic() + seconds
         outcomes = {planned.resolved.key: Outcome("waiting") for planned in cells}
@@ -197,17 +209,9 @@ class Pool:
                     until = time.monotonic() + REMIND_SECONDS
                     self.exhausted = True
                     self._stop(signal.SIGTERM, set(running))
-                while waiting and not self._stopping:
-                    planned, tries = waiting[0]
-                    wanted = min(planned.resolved.config.trainer.devices, capacity)
-                    taken = slots.take(wanted)
-                    if taken is None:
-                        break
-                    waiting.popleft()
-                    threads, env, names = taken
-                    running[planned.resolved.key] = (planned, tries, wanted, names)
-                    self._start(planned, max(1, threads), env)
+                self._begin(waiting, running, slots, capacity)
                 self._watch(set(running))
+                self._prune(pruned(), running)
                 for event in self._events():
                     if event["event"] != "ended":
                         continue
@@ -256,10 +260,36 @@ class Pool:
         status = planned.cell.status()
         if status["state"] in ("done", "failed", "diverged", "running"):
             return Outcome(status["state"], status.get("error", ""))
-        if event["code"] in (0, 130) or self._stopping:
+        if event["code"] in (0, 130) or self._stopping or event["id"] in self._pruned:
             return Outcome("waiting")
         planned.cell.write_status("failed", error=f"the process ended with {event['how']}")
         return Outcome("failed", f"the process ended with {event['how']}")
+
+    def _begin(
+        self,
+        waiting: "deque[tuple[Planned, int]]",
+        running: dict[str, tuple[Planned, int, int, list[str]]],
+        slots: Slots,
+        capacity: int,
+    ) -> None:
+        """Starts cells that wait, as many as there are free slots."""
+        while waiting and not self._stopping:
+            planned, tries = waiting[0]
+            wanted = min(planned.resolved.config.trainer.devices, capacity)
+            taken = slots.take(wanted)
+            if taken is None:
+                break
+            waiting.popleft()
+            threads, env, names = taken
+            running[planned.resolved.key] = (planned, tries, wanted, names)
+            self._start(planned, max(1, threads), env)
+
+    def _prune(self, keys: list[str], running: Container[str]) -> None:
+        """Asks cells to save and stop, each once."""
+        for key in keys:
+            if key in running and key not in self._pruned:
+                self._pruned.add(key)
+                self._send(op="signal", id=key, number=signal.SIGTERM)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self.interrupted = True

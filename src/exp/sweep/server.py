@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.cells.files import write_json
+from exp.options.errors import ConfigError
 from exp.run.ddp import die_with_parent
 from exp.run.verbose import be_verbose_as_the_sweep
 
@@ -143,16 +144,19 @@ def _run(command: dict[str, Any]) -> int:
 def _check(configs: list[dict[str, Any]], reply: str) -> int:
     from exp.options.catalog import restored
     from exp.tasks.build import cost
+    from exp.tasks.transfer import decide
 
-    errors: list[str | None] = []
-    for config in configs:
+    answers: list[dict[str, str]] = []
+    for plain in configs:
         try:
-            cost(restored(config))
-            errors.append(None)
+            config = restored(plain)
+            cost(config)
+            answers.append({"note": decide(config)})
+        except ConfigError as error:
+            answers.append({"error": str(error)})
         except Exception as error:
-            errors.append(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-    with open(reply, "w") as file:
-        json.dump(errors, file)
+            answers.append({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"})
+    write_json(Path(reply), answers)
     return 0
 
 

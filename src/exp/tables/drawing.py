@@ -66,6 +66,14 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     return paths
 
 
+def drawn(figure: Figure) -> str:
+    """Returns a figure as an SVG document on white, with the names of its rows."""
+    out = io.StringIO()
+    _render(figure, {"svg": out}, legend=True, ground="white")
+    text = out.getvalue()
+    return text[text.index("<svg") :]
+
+
 def inline(figure: Figure) -> str:
     """Returns a figure as an SVG element whose colours are the page's variables; the page has title and legend."""
     out = io.StringIO()
@@ -82,7 +90,7 @@ def inline(figure: Figure) -> str:
     return text.strip()
 
 
-def _render(figure: Figure, files: dict[str, Any], *, legend: bool) -> None:
+def _render(figure: Figure, files: dict[str, Any], *, legend: bool, ground: str = "none") -> None:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -102,7 +110,12 @@ def _render(figure: Figure, files: dict[str, Any], *, legend: bool) -> None:
         canvas.draw_without_rendering()
         canvas.set_layout_engine("none")  # laid out once for both files
         for kind, file in files.items():
-            canvas.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else {"CreationDate": None})
+            canvas.savefig(
+                file,
+                format=kind,
+                facecolor=ground,
+                metadata={"Date": None} if kind == "svg" else {"CreationDate": None},
+            )
 
 
 def _size(figure: Figure, legend: bool) -> tuple[float, float]:

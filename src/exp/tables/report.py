@@ -77,21 +77,36 @@ def page(comparisons: Sequence[Comparison], folder: Path) -> str:
         comparisons: Tables with their numbers.
         folder: Where the page will lie; links to cells start there.
     """
-    environment = Environment(
-        autoescape=True, loader=FileSystemLoader(HERE), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
     run = [one for one in comparisons if _touched(one)]
     untouched = [one for one in comparisons if not _touched(one)]
     shown = run or untouched
-    return environment.get_template("report.html").render(
-        title=f"{shown[0].plan.table.title}" if len(comparisons) == 1 else "Ablation tables",
-        policy=POLICY,
-        style=(HERE / "report.css").read_text(),
-        script=(HERE / "report.js").read_text(),
-        made=_made(),
-        overview=_overview(run) if len(run) > 1 else None,
-        run=[_section(one, folder) for one in run],
-        untouched=[_section(one, folder) for one in untouched],
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=f"{shown[0].plan.table.title}" if len(comparisons) == 1 else "Ablation tables",
+            policy=POLICY,
+            style=(HERE / "report.css").read_text(),
+            script=(HERE / "report.js").read_text(),
+            made=_made(),
+            overview=_overview(run) if len(run) > 1 else None,
+            run=[_section(one, folder) for one in run],
+            untouched=[_section(one, folder) for one in untouched],
+        )
+    )
+
+
+def fragment(comparison: Comparison) -> str:
+    """Returns a table as it is on the page, for a page of somebody else's: no style, no figures, no links to files."""
+    apart: dict[str, Any] = {"figures": [], "pictures": [], "cells": [], "failures": []}
+    one = _section(comparison, Path(), drawn=False) | apart
+    template = _environment().from_string('{% from "section.html" import section %}{{ section(one) }}')
+    return template.render(one=one)
+
+
+def _environment() -> Environment:
+    return Environment(
+        autoescape=True, loader=FileSystemLoader(HERE), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
 
 
@@ -134,12 +149,11 @@ def _head(name: str) -> PageCell:
     return PageCell(name, "text" if name in (*TEXT_COLUMNS, "title") else "published" if name == "published" else "")
 
 
-def _section(comparison: Comparison, folder: Path) -> dict[str, Any]:
-    """Everything that the page shows of a table."""
+def _section(comparison: Comparison, folder: Path, *, drawn: bool = True) -> dict[str, Any]:
+    """Returns everything that the page shows of a table, with its figures and pictures or without."""
     plan = comparison.plan
     label = words.label(plan)
     banners = [f"{words.label_words(plan).capitalize()}: {label}."] if label else []
-    drawn = figures(comparison)
     return {
         "anchor": stem(comparison),
         "name": comparison.name,
@@ -155,10 +169,10 @@ def _section(comparison: Comparison, folder: Path) -> dict[str, Any]:
         "legend": [
             {"name": row.row.name, "colour": index % len(PALETTE)} for index, row in enumerate(plan.rows) if row.results
         ],
-        "figures": [{"title": figure.title, "svg": inline(figure)} for figure in drawn],
+        "figures": [{"title": one.title, "svg": inline(one)} for one in (figures(comparison) if drawn else ())],
         "notes": words.notes(comparison),
         "failures": [_failure(row, one) for row, one in _listed(comparison) if one.state in ("failed", "diverged")],
-        "pictures": _pictures(comparison, folder),
+        "pictures": _pictures(comparison, folder) if drawn else [],
         "cells": [_cell(row, one, folder) for row, one in _listed(comparison) if one.state != "missing"],
     }
 

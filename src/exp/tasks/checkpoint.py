@@ -1,11 +1,12 @@
 """Weights in checkpoints: loading them, naming them by a hash, and the task of a finished cell that has them."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from exp.cells.cell import read_json
 from exp.options.catalog import restored
@@ -21,24 +22,57 @@ def load_weights(task: Task | Adopted, path: str) -> None:
     Raises:
         ConfigError: The file holds no such checkpoint, or one of another model.
     """
-    try:
-        task.load_state_dict(_read(path)["state_dict"])
-    except RuntimeError as error:
-        problem = str(error).split("\n\t")[1].strip() if "\n\t" in str(error) else str(error)
-        raise ConfigError(f"ckpt={path}: another model's weights: {problem}") from error
+    kept = _read(path)["state_dict"]
+    if problem := misfit(task.lightning.state_dict(), kept):
+        raise ConfigError(f"ckpt={path}: another model's weights: {problem}")
+    task.load_state_dict(kept)
 
 
-def _read(path: str) -> dict[str, Any]:
-    """Returns what a checkpoint holds; nothing it names is run.
+def misfit(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str:
+    """Returns the first weight that a network and a checkpoint do not share, and how many there are; empty for none.
+
+    Args:
+        ours: The network's state dict; shapes are enough.
+        theirs: The checkpoint's.
+    """
+    problems = [
+        f"{name} is {tuple(theirs[name].shape)} there and {tuple(value.shape)} here"
+        for name, value in ours.items()
+        if name in theirs and theirs[name].shape != value.shape
+    ]
+    problems += [f"{name} is not there" for name in ours if name not in theirs]
+    problems += [f"{name} is not here" for name in theirs if name not in ours]
+    return f"{problems[0]}{f', and {len(problems) - 1} more differ' if problems[1:] else ''}" if problems else ""
+
+
+def read_checkpoint(path: str, where: str, *, shapes: bool = False) -> dict[str, Any]:
+    """Returns what a file of torch's holds; nothing it names is run.
+
+    Args:
+        path: The file.
+        where: The option that names it, for messages.
+        shapes: Whether the shapes of its tensors are enough; their contents are not read then.
 
     Raises:
         ConfigError: It is none.
     """
     try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
+        kept = torch.load(path, map_location="meta" if shapes else "cpu", mmap=shapes or None, weights_only=True)
     except Exception as error:
-        raise ConfigError(f"ckpt={path}: not a checkpoint of exp ({type(error).__name__})") from error
-    if not isinstance(kept, dict) or not isinstance(kept.get("state_dict"), dict):
+        raise ConfigError(f"{where}: not a checkpoint ({type(error).__name__})") from error
+    if not isinstance(kept, dict):
+        raise ConfigError(f"{where}: not a checkpoint (it holds a {type(kept).__name__})")
+    return kept
+
+
+def _read(path: str) -> dict[str, Any]:
+    """Returns what a checkpoint of this project holds.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    kept = read_checkpoint(path, f"ckpt={path}")
+    if not isinstance(kept.get("state_dict"), dict):
         raise ConfigError(f"ckpt={path}: not a checkpoint of exp (it has no state_dict)")
     return kept
 

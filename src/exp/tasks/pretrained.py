@@ -13,12 +13,15 @@ from exp.options.errors import ConfigError
 _HEADS = ("fc.", "classifier.")
 
 
-def load_timm(model: nn.Module, name: str) -> None:
+def load_timm(model: nn.Module, name: str) -> str:
     """Loads timm's pretrained weights; timm downloads them where it has not done so before.
 
     Args:
         model: Our form of a network that timm has, with or without attention.
         name: What timm calls the network.
+
+    Returns:
+        A line that says how many weights were taken.
 
     Raises:
         ConfigError: timm is missing, has no such network or no weights at hand, or the shapes differ.
@@ -26,13 +29,14 @@ def load_timm(model: nn.Module, name: str) -> None:
     try:
         import timm
     except ImportError as error:
-        raise ConfigError("model.init=timm: timm is not installed; pip install 'exp-tables[timm]'") from error
+        raise ConfigError("init=timm: timm is not installed; pip install 'exp-tables[timm]'") from error
     try:
         theirs = timm.create_model(name, pretrained=True)
     except (KeyError, RuntimeError, OSError, ValueError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(f"model.init=timm: no pretrained weights of {name} ({first})") from error
-    load_by_name(model, theirs.state_dict())
+        raise ConfigError(f"init=timm: no pretrained weights of {name} ({first})") from error
+    new, total = len(load_by_name(model, theirs.state_dict())), len(model.state_dict())
+    return f"init=timm: takes {total - new} of {total} weights of {name}"
 
 
 def load_by_name(model: nn.Module, theirs: Mapping[str, Tensor]) -> list[str]:
@@ -52,7 +56,7 @@ def load_by_name(model: nn.Module, theirs: Mapping[str, Tensor]) -> list[str]:
     backbone = [key for key in ours if not _of_attention(key)]
     if set(backbone) != set(theirs):
         if len(backbone) != len(theirs):
-            raise ConfigError(f"model.init=timm: {len(theirs)} weights for a network of {len(backbone)}")
+            raise ConfigError(f"init=timm: {len(theirs)} weights for a network of {len(backbone)}")
         theirs = dict(zip(backbone, theirs.values(), strict=True))  # the same layers in the same order, named otherwise
     taken = {}
     for key in backbone:
@@ -60,7 +64,7 @@ def load_by_name(model: nn.Module, theirs: Mapping[str, Tensor]) -> list[str]:
             taken[key] = theirs[key]
         elif not key.startswith(_HEADS):
             raise ConfigError(
-                f"model.init=timm: {key} is {tuple(ours[key].shape)} here and {tuple(theirs[key].shape)} there; take"
+                f"init=timm: {key} is {tuple(ours[key].shape)} here and {tuple(theirs[key].shape)} there; take"
                 " the stock width and stem (model.stem=imagenet), and images of 3 channels"
             )
     model.load_state_dict(taken, strict=False)

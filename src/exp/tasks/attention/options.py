@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from exp.blocks.options import InnerLargeKernelOptions
 from exp.data.options import ImageOptions, PublishedImages
-from exp.layers.options import ImageModelOptions, ResNetOptions, timm_installed
+from exp.layers.options import ImageModelOptions, ResNetOptions
 from exp.options.checks import at_least, fraction
 from exp.options.errors import ConfigError, DataError
 from exp.options.fields import option
@@ -157,8 +157,6 @@ class MobileNetV2Options(ImageModelOptions):
     """Factor of the channel counts, rounded to multiples of 8; the last convolution's never falls below 1,280."""
     dropout: float = option(0.2, fraction)
     """Dropout before the classifier."""
-    init: Literal["own", "timm"] = option("own", timm_installed)
-    """Starting weights: the model's own initialisation, or timm's pretrained ones (the head only for its classes)."""
 
 
 class DigitsOptions(ImageOptions):

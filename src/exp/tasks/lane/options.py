@@ -122,7 +122,7 @@ class LaneLMOptions(ModelOptions):
     width: int = option(64, at_least(1))
     """Channels of the backbone's first stage."""
     frozen: bool = False
-    """Whether the backbone keeps its weights (of ckpt=PATH, or its random ones)."""
+    """Whether the backbone keeps its weights (of init=CELL or ckpt=PATH, or its random ones)."""
     fpn_channels: int = option(64, at_least(1))
     """Channels of the pyramid."""
     levels: Literal["p3", "p4", "p5", "p4+p5", "p3+p4+p5"] = "p4"

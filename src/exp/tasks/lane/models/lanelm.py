@@ -276,7 +276,7 @@ class LaneLM(nn.Module):
 def _backbone(options: LaneLMOptions, att: AttentionFactory | None, placement: str) -> ResNet | DLA34:
     if options.backbone == "dla34":
         return DLA34(options.width)
-    resnet = RESNETS[options.backbone](width=options.width, stem="imagenet", init="own")
+    resnet = RESNETS[options.backbone](width=options.width, stem="imagenet")
     network = ResNet(resnet, num_classes=1, att=att, placement=placement)
     network.fc = nn.Identity()  # type: ignore[assignment]
     return network
