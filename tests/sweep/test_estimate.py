@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,7 @@ def test_others_are_judged_by_their_macs(tmp_path: Path) -> None:
 
 def test_a_stopwatch_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("exp.run.calibrate.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     watch = Stopwatch(2.0, torch.device("cpu"))
     stopped = 0
     for batch in range(1, 100):

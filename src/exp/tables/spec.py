@@ -57,6 +57,10 @@ class Bound:
 EXACT = ("result/params", "result/macs", "result/gflops_published")
 
 
+Under = tuple[tuple[str, Any], ...]
+"""Options of a column's cells with their values; empty where they are those of the row alone."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One metric of a table.
@@ -80,6 +84,7 @@ class Column:
         counted: Whether it counts something of the model itself.
         todo: What is missing before it can be measured, as where nobody knows yet which metric is meant.
         per: What a measured value is divided by, where the source prints millions of parameters, say.
+        under: Options that the column's cells have besides their row's, such as another data set.
     """
 
     name: str
@@ -98,6 +103,7 @@ class Column:
     counted: bool = False
     todo: str = ""
     per: float = 1.0
+    under: Under = ()
 
     @property
     def exact(self) -> bool:
@@ -283,6 +289,11 @@ class Table:
     def varied(self) -> list[str]:
         """The options that rows set."""
         return list(dict.fromkeys(key for row in self.rows.values() for key in row.overrides))
+
+    @property
+    def settings(self) -> list[Under]:
+        """What the columns are measured under, each once; a row has cells for every one of them."""
+        return list(dict.fromkeys(column.under for column in self.columns.values()))
 
     @property
     def needs(self) -> list[str]:

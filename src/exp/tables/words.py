@@ -7,7 +7,7 @@ from exp.sweep.summary import count, duration
 from exp.tables.compare import Comparison, Entry, open_rows
 from exp.tables.hypotheses import PRIMARY_SHARE, ROWS
 from exp.tables.plan import PlannedRow, TablePlan
-from exp.tables.spec import Citation
+from exp.tables.spec import Citation, Under
 from exp.tables.statistics import ALPHA
 
 HEADINGS = (
@@ -201,10 +201,17 @@ def fields(entry: Entry) -> tuple[str, ...]:
     )
 
 
+def under(options: Under) -> str:
+    """What a column's cells are run under: ``data=cifar100``."""
+    return ", ".join(f"{key}={spelt(value)}" for key, value in options)
+
+
 def criteria(comparison: Comparison, column: str) -> str:
     """A column's heading: name, unit, direction, criteria."""
     one = comparison.plan.table.columns[column]
     words = [f"{column} ({one.unit})" if one.unit else column, "more is better" if one.higher else "less is better"]
+    if one.under:
+        words.append(f"under {under(one.under)}")
     if one.primary:
         words.append("primary")
     if one.censored:
@@ -237,7 +244,7 @@ def costs(comparison: Comparison, row: str) -> tuple[str, str, str]:
 
 def label(plan: TablePlan) -> str:
     """How the whole table differs from what was published; empty where rows differ in different ways or not at all."""
-    labels = {row.label.text for row in plan.rows if row.cells}
+    labels = {part.label.text for row in plan.rows for part in row.each if part.cells}
     return labels.pop() if len(labels) == 1 else ""
 
 
@@ -249,12 +256,13 @@ def label_words(plan: TablePlan) -> str:
 def problems(plan: TablePlan) -> list[str]:
     """Rows that cannot run, each reason once."""
     by_reason: dict[str, list[str]] = {}
-    for row in plan.rows:
-        if row.problem:
-            by_reason.setdefault(row.problem, []).append(row.row.name)
+    parts = [part for row in plan.rows for part in ([row] if row.problem else row.each)]
+    for part in parts:
+        if part.problem:
+            by_reason.setdefault(part.problem, []).append(part.title)
     return [
-        f"{'no row' if len(names) == len(plan.rows) else ', '.join(names)} can run here: {reason}"
-        if len(names) == len(plan.rows)
+        f"no row can run here: {reason}"
+        if len(names) == len(parts)
         else f"{', '.join(names)}: cannot run here: {reason}"
         for reason, names in by_reason.items()
     ]
@@ -302,7 +310,7 @@ def row_labels(plan: TablePlan) -> list[str]:
     """Labels of single rows, where they are not the whole table's."""
     if label(plan):
         return []
-    return [f"{row.row.name}: {row.label.text}" for row in plan.rows if row.label.text]
+    return [f"{part.title}: {part.label.text}" for row in plan.rows for part in row.each if part.label.text]
 
 
 def _alike(plan: TablePlan) -> list[str]:

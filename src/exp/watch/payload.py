@@ -157,9 +157,10 @@ def table(comparison: Comparison) -> dict[str, Any]:
             "notes": words.notes(comparison),
             "figures": [_figure(item) for item in figures(comparison)],
             "cells": [
-                {"i": f"{item.cell.task}/{item.cell.path.name}", "n": f"{row.row.name} s{item.seed}", "s": item.state}
+                {"i": f"{item.cell.task}/{item.cell.path.name}", "n": f"{part.title} s{item.seed}", "s": item.state}
                 for row in plan.rows
-                for item in row.cells
+                for part in row.each
+                for item in part.cells
             ],
         }
     )
