@@ -105,6 +105,8 @@ def test_every_format_shows_them(here: Path) -> None:
     assert "96.50 $\\pm$ 0.46 (3)" in lines
     assert "56.00 $\\pm$ 1.25 (3)" in lines
     assert "& 99 " in lines
+    assert "dagger" not in lines, "the whole table is labelled"
+    assert "Run with surrogate data, digits; surrogate data, faces" in latex(comparison)
     assert "faces (%), more is better, under data=faces" in markdown(comparison)
     assert "ca, data=faces, seed 2: done" in page([comparison], here)
 

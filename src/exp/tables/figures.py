@@ -6,7 +6,7 @@ from exp.tables import words
 from exp.tables.compare import Comparison
 from exp.tables.measure import curves, gate_values
 from exp.tables.plan import PlannedRow
-from exp.tables.spec import Column, Under
+from exp.tables.spec import Column, Under, setting
 from exp.tables.statistics import mean_sd
 
 
@@ -95,7 +95,7 @@ def _setting(comparison: Comparison, under: Under) -> tuple[str, str]:
     """What a file's name and a title end with where the columns are under several settings."""
     if len(comparison.plan.table.settings) == 1:
         return "", ""
-    return "".join(f"-{key}-{value}" for key, value in under), f", {words.under(under)}" if under else ""
+    return "".join(f"-{key}-{value}" for key, value in under), f", {setting(under)}" if under else ""
 
 
 def _gates(comparison: Comparison, under: Under) -> Figure:

@@ -23,7 +23,7 @@ from exp.tables.looks import Schedule
 from exp.tables.measure import validation
 from exp.tables.mistakes import refuse_bad_rows, refuse_unknown_metrics
 from exp.tables.reading import load
-from exp.tables.spec import Choice, Row, Table, Under
+from exp.tables.spec import Choice, Row, Table, Under, setting
 from exp.tables.statistics import mean_sd
 
 
@@ -60,7 +60,7 @@ class PlannedRow:
     @property
     def title(self) -> str:
         """Its name, with what the columns of a part set."""
-        return ", ".join([self.row.name, *(f"{key}={spelt(value)}" for key, value in self.under)])
+        return f"{self.row.name}, {setting(self.under)}" if self.under else self.row.name
 
     @property
     def results(self) -> dict[int, tuple[Path, dict[str, Any]]]:

@@ -10,6 +10,7 @@ from typing import Any
 from exp.tables import words
 from exp.tables.compare import Comparison, Entry
 from exp.tables.plan import PlannedRow
+from exp.tables.spec import setting
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -314,7 +315,7 @@ def _record(comparison: Comparison, row: str, column: str, entry: Entry) -> dict
         "failed": entry.failed,
         "state": words.row_state(entry.row) if entry.mean is None else "measured",
         "label": entry.row.label.text or None,
-        **({"under": words.under(entry.column.under)} if len(comparison.plan.table.settings) > 1 else {}),
+        **({"under": setting(entry.column.under)} if len(comparison.plan.table.settings) > 1 else {}),
         "values": {str(seed): value for seed, value in entry.values.items()},
     }
 

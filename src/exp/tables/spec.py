@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from exp.options.words import spelt
 from exp.tables.located import Located
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -59,6 +60,11 @@ EXACT = ("result/params", "result/macs", "result/gflops_published")
 
 Under = tuple[tuple[str, Any], ...]
 """Options of a column's cells with their values; empty where they are those of the row alone."""
+
+
+def setting(under: Under) -> str:
+    """Returns such options as words: ``data=cifar100``."""
+    return ", ".join(f"{key}={spelt(value)}" for key, value in under)
 
 
 @dataclass(frozen=True)

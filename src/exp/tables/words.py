@@ -7,7 +7,7 @@ from exp.sweep.summary import count, duration
 from exp.tables.compare import Comparison, Entry, open_rows
 from exp.tables.hypotheses import PRIMARY_SHARE, ROWS
 from exp.tables.plan import PlannedRow, TablePlan
-from exp.tables.spec import Citation, Under
+from exp.tables.spec import Citation, Under, setting
 from exp.tables.statistics import ALPHA
 
 HEADINGS = (
@@ -201,17 +201,12 @@ def fields(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def under(options: Under) -> str:
-    """What a column's cells are run under: ``data=cifar100``."""
-    return ", ".join(f"{key}={spelt(value)}" for key, value in options)
-
-
 def criteria(comparison: Comparison, column: str) -> str:
     """A column's heading: name, unit, direction, criteria."""
     one = comparison.plan.table.columns[column]
     words = [f"{column} ({one.unit})" if one.unit else column, "more is better" if one.higher else "less is better"]
     if one.under:
-        words.append(f"under {under(one.under)}")
+        words.append(f"under {setting(one.under)}")
     if one.primary:
         words.append("primary")
     if one.censored:
@@ -243,9 +238,15 @@ def costs(comparison: Comparison, row: str) -> tuple[str, str, str]:
 
 
 def label(plan: TablePlan) -> str:
-    """How the whole table differs from what was published; empty where rows differ in different ways or not at all."""
-    labels = {part.label.text for row in plan.rows for part in row.each if part.cells}
-    return labels.pop() if len(labels) == 1 else ""
+    """How the whole table differs from what was published; empty where rows differ in different ways or not at all.
+
+    Columns under different settings may differ in different ways.
+    """
+    labels: dict[Under, set[str]] = {}
+    for part in (part for row in plan.rows for part in row.each if part.cells):
+        labels.setdefault(part.under, set()).add(part.label.text)
+    alike = all(len(texts) == 1 for texts in labels.values())
+    return "; ".join(filter(None, dict.fromkeys(text for texts in labels.values() for text in texts))) if alike else ""
 
 
 def label_words(plan: TablePlan) -> str:
