@@ -105,8 +105,8 @@ class Attention(ImageTask):
             return
         part, names = self.splits["test"], dict(enumerate(self.source.class_names or ()))
         pixels, _ = self.seen(np.stack([part.images[case.row] for case in cases]))
-        captions = [
-            caption(*(names.get(number, str(number)) for number in (int(part.labels[case.row]), answer)), share)
-            for case, (answer, share) in ((case, case.shown) for case in cases)
-        ]
+        captions = []
+        for case in cases:
+            label, (answer, share) = int(part.labels[case.row]), case.shown
+            captions.append(caption(names.get(label, str(label)), names.get(answer, str(answer)), share))
         draw_answers(path, [image.transpose(1, 2, 0).squeeze() for image in pixels], captions)
