@@ -5,7 +5,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from exp.metrics.pictures import draw_confusion, draw_curves, draw_mistakes, worst_mistakes
+from exp.metrics.extremes import Case, Extremes
+from exp.metrics.pictures import (
+    caption,
+    draw_answers,
+    draw_confusion,
+    draw_curves,
+    surest_answers,
+    worst_mistakes,
+)
 
 NAMES = ["angry", "fear", "happy"]
 
@@ -18,19 +26,45 @@ def test_the_worst_mistakes_come_first() -> None:
     assert worst_mistakes(np.array([0]), np.array([[1.0, 0.0, 0.0]]), 5).tolist() == []
 
 
-def test_the_contact_sheet_shows_the_faces_in_that_order(tmp_path: Path) -> None:
-    images = np.stack([np.full((48, 48), grey, np.uint8) for grey in (20, 120, 220)])
-    labels, probabilities = np.array([0, 1, 2]), np.array([[0.4, 0.6, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-    draw_mistakes(tmp_path / "m.png", images, labels, probabilities, NAMES, 9)
+def test_the_surest_answers_come_first() -> None:
+    labels = np.array([0, 1, 2, 0])
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0], [0.7, 0.2, 0.1]])
+    assert surest_answers(labels, probabilities, 10).tolist() == [1, 3, 0]
+    assert surest_answers(labels, probabilities, 1).tolist() == [1]
+
+
+def test_extremes_are_those_of_all_batches() -> None:
+    kept = Extremes(2)
+    for scores in ([0.5, 0.9], [0.1, 0.9], [0.7]):
+        kept.add(Case(score, row) for row, score in enumerate(scores, 10 * len(kept.best)))
+    assert [case.score for case in kept.best] == [0.9, 0.9]
+    assert [case.score for case in kept.worst] == [0.1, 0.5]
+    assert [case.row for case in kept.best] == [1, 21], "the first of equals first"
+
+
+def test_the_contact_sheet_shows_the_images_in_their_order(tmp_path: Path) -> None:
+    images = [np.full((48, 48), grey, np.uint8) for grey in (220, 20)]
+    draw_answers(tmp_path / "m.png", images, [caption("happy", "angry", 1.0), caption("fear", "fear", 0.4)])
     sheet = cv2.imread(str(tmp_path / "m.png"), cv2.IMREAD_GRAYSCALE)
-    assert sheet.shape == (130, 1160)
-    assert (sheet[50, 50], sheet[50, 116 + 50], sheet[50, 232 + 50]) == (220, 20, 255)
+    assert sheet.shape == (130, 232)
+    assert (sheet[50, 50], sheet[50, 116 + 50]) == (220, 20)
     assert (sheet[100:130, :100] < 128).any()  # its caption
+    assert caption("happy", "angry", 1.0) == ("happy >", "angry, 100 %")
+    assert caption("fear", "fear", 0.4) == ("fear", "40 %")
 
 
-def test_a_net_without_mistakes_has_an_empty_sheet(tmp_path: Path) -> None:
-    draw_mistakes(tmp_path / "m.png", np.zeros((1, 48, 48), np.uint8), np.array([0]), np.eye(3)[:1], NAMES, 9)
-    assert (cv2.imread(str(tmp_path / "m.png"), cv2.IMREAD_GRAYSCALE) == 255).all()
+def test_colours_stay_and_images_keep_their_shape(tmp_path: Path) -> None:
+    image = np.zeros((30, 60, 3), np.uint8)
+    image[..., 0] = 200
+    draw_answers(tmp_path / "m.png", [image], [("a", "b")])
+    sheet = cv2.imread(str(tmp_path / "m.png"))
+    assert sheet[20, 50].tolist() == [0, 0, 200], "red, in BGR"
+    assert sheet[70, 50].tolist() == [255, 255, 255], "the image is twice as wide as high"
+
+
+def test_nothing_is_drawn_of_no_image(tmp_path: Path) -> None:
+    draw_answers(tmp_path / "m.png", [], [])
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_confusion_matrix_is_normalised_by_row(tmp_path: Path) -> None:

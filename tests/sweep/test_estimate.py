@@ -1,11 +1,14 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from exp.options.compose import composed, resolved
-from exp.sweep.dry import estimates, measured
-from exp.sweep.estimate import Costs, makespan
+from exp.run.calibrate import Enough, Stopwatch
+from exp.sweep.dry import _by_macs, _Counted, estimates, measured, spread_out
+from exp.sweep.estimate import Cost, Costs, makespan
 from exp.sweep.plan import plan
 from exp.sweep.pool import Pool, Slots
 from tests.conftest import TINY, exp
@@ -78,19 +81,64 @@ def test_a_sweep_tells_and_runs_nothing(tmp_path: Path) -> None:
     assert "sweep.dry=true: is for sweeps and tables; add --multirun" in alone.stderr
 
 
+def test_a_few_are_calibrated_the_smallest_and_largest_of_each_data_set(tmp_path: Path) -> None:
+    rows = [("digits", macs) for macs in (50, 10, 40, 20, 30)] + [("faces", 5)]
+    words = [
+        [f"data={data}", f"optim.lr={0.01 + n / 100}", f"cells.dir={tmp_path}"] for n, (data, _) in enumerate(rows)
+    ]
+    counted = [_Counted(cell, macs, 1.0) for cell, (_, macs) in zip(plan(words, composed).cells, rows, strict=True)]
+    assert [(one.data, one.macs) for one in spread_out(counted)] == [
+        ("attention faces", 5),
+        ("attention digits", 50),
+        ("attention digits", 10),
+    ]
+    assert [one.macs for one in spread_out(counted[:5])] == [50, 10, 30]
+    assert [one.macs for one in spread_out(counted[:1])] == [50]
+
+
+def test_others_are_judged_by_their_macs(tmp_path: Path) -> None:
+    words = [["trainer.max_epochs=10", f"optim.lr={0.01 + n / 100}", f"cells.dir={tmp_path}"] for n in range(4)]
+    small, large, middle, huge = (
+        _Counted(cell, macs, macs / 10)
+        for cell, macs in zip(plan(words, composed).cells, (100, 300, 200, 600), strict=True)
+    )
+    pairs = [
+        (small, {"start": 1.0, "epoch": 2.0, "test": 1.0, "disk_bytes": 100.0}),
+        (large, {"start": 3.0, "epoch": 4.0, "test": 3.0, "disk_bytes": 300.0}),
+    ]
+    assert _by_macs(large, pairs) == Cost(3 + 40 + 3, 300, "calibrated")
+    assert _by_macs(middle, pairs) == Cost(2 + 30 + 2, 200, "macs")
+    assert _by_macs(huge, pairs) == Cost(3 + 2 * (40 + 3), 600, "macs")
+
+
+def test_a_stopwatch_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watch = Stopwatch(2.0, torch.device("cpu"))
+    stopped = 0
+    for batch in range(1, 100):
+        now[0] += 0.5 if batch <= 2 else 0.1
+        try:
+            watch.on_train_batch_end()
+        except Enough:
+            stopped = batch
+            break
+    assert 22 <= stopped <= 23, "two batches to warm up, then two seconds of a tenth each"
+    assert watch.batch_seconds == pytest.approx(0.1)
+
+
 @pytest.mark.slow
 def test_what_has_no_like_is_calibrated(tmp_path: Path) -> None:
-    words = [[*TINY, f"att={att}", "seed=0", f"cells.dir={tmp_path}/multirun"] for att in ("none", "se")]
+    words = [[*TINY, f"att={att}", "seed=0", f"cells.dir={tmp_path}/multirun"] for att in ("none", "se", "ca", "eca")]
     planned = plan(words, composed)
     pool = Pool("test")
     try:
         costs = estimates(planned.todo, pool, Slots(None, 2, 1))
-        counted = pool.calibrate(planned.todo, Slots(None, 1, 1), 0)
+        counted = pool.count(planned.todo, Slots(None, 1, 1))
     finally:
         pool.close()
-    assert {one.source for one in costs} == {"calibrated"}
+    assert sorted(one.source for one in costs) == ["calibrated", "calibrated", "calibrated", "macs"]
     assert all(one.seconds > 0 and one.disk_bytes > 10_000 for one in costs)
-    assert [one["seconds"] for one in counted] == [0, 0]
     assert counted[1]["macs"] > counted[0]["macs"] > 0
     assert not (tmp_path / "multirun").exists()
 
@@ -102,22 +150,38 @@ TABLES = {
 }
 
 
+ATTEMPTS = 3
+"""How often the estimate is compared with a run; other work on the machine may begin or end between the two."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_estimates_are_within_a_factor_of_two(tmp_path: Path, table: str) -> None:
-    """Measured on the machine as it is; both the calibration and the run have it to themselves."""
+    """What the machine does besides slows calibration and run alike; so it is estimated before the run and after."""
     words = [table, "--run", *TABLES[table], "sweep.jobs=2", "trainer.threads=1"]
-    dry = exp("table", *words, "--dry", cwd=tmp_path, timeout=3000)
+    compared = []
+    for attempt in range(ATTEMPTS):
+        here = tmp_path / str(attempt)
+        here.mkdir()
+        before = told(words, here)
+        assert not list(here.glob("multirun/*/*"))
+        done = exp("table", *words, cwd=here, timeout=3000)
+        assert done.returncode == 0, done.stdout + done.stderr
+        whole = max(path.stat().st_mtime for path in here.glob("multirun/*/*/result.json")) - min(
+            json.loads(path.read_text())["first_started"] for path in here.glob("multirun/*/*/status.json")
+        )
+        after = told([*words, f"cells.dir={here}/again"], here)
+        print(f"{table}: estimated {before:.0f} s before and {after:.0f} s after, cells took {whole:.0f} s")
+        compared.append((before, whole, after))
+        if min(before, after) / 2 <= whole <= 2 * max(before, after):
+            return
+    raise AssertionError(f"estimated before, measured, estimated after, in seconds: {compared}")
+
+
+def told(words: list[str], here: Path) -> float:
+    dry = exp("table", *words, "--dry", cwd=here, timeout=3000)
     assert dry.returncode == 0, dry.stdout + dry.stderr
-    assert not list(tmp_path.glob("multirun/*/*"))
-    done = exp("table", *words, cwd=tmp_path, timeout=3000)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = seconds(dry.stdout.splitlines()[0].partition("about ")[2].partition(",")[0])
-    whole = max(path.stat().st_mtime for path in tmp_path.glob("multirun/*/*/result.json")) - min(
-        json.loads(path.read_text())["first_started"] for path in tmp_path.glob("multirun/*/*/status.json")
-    )
-    print(f"{table}: estimated {told:.0f} s, cells took {whole:.0f} s")
-    assert whole / 2 <= told <= 2 * whole
+    return seconds(dry.stdout.splitlines()[0].partition("about ")[2].partition(",")[0])
 
 
 def seconds(text: str) -> float:

@@ -269,7 +269,7 @@ class TestClaims:
         claim = Claim("t", ("top1",), row="ca")
         assert self.judged(claim, ca=[60.0, 61.0, 62.0]) == "refuted"
         assert self.judged(claim, ca=[1.0, 1.2, 0.7]) == "supported"
-        failed = check(claim, self.TABLE, {}, {"ca": {"failed", "diverged"}}, {}, False)
+        failed = check(claim, self.TABLE, {}, {("ca", "top1"): {"failed", "diverged"}}, {}, False)
         assert failed.verdicts["top1"] == "supported"
         assert check(claim, self.TABLE, {}, {"ca": {"done"}}, {}, False).verdicts["top1"] == "undecided"
 

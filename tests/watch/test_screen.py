@@ -58,6 +58,21 @@ def test_the_list_fits_its_terminal(root: Path, width: int) -> None:
     assert max(map(len, shown)) <= width
 
 
+def test_names_and_times_are_whole_on_eighty_letters(tmp_path: Path) -> None:
+    for seed in range(2):
+        folder = tmp_path / "attention" / f"triplet-0.003-400-width16-s{seed}-x"
+        status = {"state": "running", "epoch": 51, "max_epochs": 400, "metrics": {"top1": 96.3}}
+        put(folder / "status.json", status | {"samples_per_second": 64.0, "host": "vm", "device": "cpu"})
+        lines(folder, [98.61, 96.3])
+    shown = drawn(terminal(tmp_path))
+    assert not [line for line in shown if "…" in line]
+    for seed in range(2):
+        assert any(f" triplet-0.003-400-width16-s{seed} " in line and "51/400" in line for line in shown)
+    narrow = drawn(terminal(tmp_path, 50))
+    assert any("…" in line and "s0" in line for line in narrow), "of a name too long its ends stay"
+    assert max(map(len, narrow)) <= 50
+
+
 def test_keys_open_curves_log_and_error_and_lead_back(root: Path) -> None:
     view = terminal(root)
     assert any(line.startswith("❯ se-digits-s0") for line in drawn(view))

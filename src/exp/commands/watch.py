@@ -83,7 +83,8 @@ def _watched(word: str, options: argparse.Namespace) -> tuple[Folder, str, Table
 def cells_of(plan: TablePlan) -> dict[str, str]:
     """Returns the cells of a table by id, each with its row and seed as its name."""
     return {
-        f"{planned.cell.task}/{planned.cell.path.name}": f"{row.row.name} s{planned.seed}"
+        f"{planned.cell.task}/{planned.cell.path.name}": f"{part.title} s{planned.seed}"
         for row in reversed(plan.rows)
-        for planned in row.cells
+        for part in row.each
+        for planned in part.cells
     }

@@ -1,4 +1,4 @@
-"""Pictures of a classifier: its confusion matrix, its accuracy over the epochs, its most confident mistakes."""
+"""Pictures of a classifier: its confusion matrix, its accuracy over the epochs, its most confident answers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,8 @@ import numpy as np
 _TILE = 116  # pixels of a tile of the contact sheet, of which the face takes 96
 _FACE = 96
 _ROW = 10
+_COARSE = 64  # pixels of a side below which an image is shown with its pixels as squares
+_LETTERS = 17  # that fit below a tile
 
 
 def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: Sequence[str]) -> None:
@@ -76,43 +78,47 @@ def worst_mistakes(labels: np.ndarray, probabilities: np.ndarray, count: int) ->
     return wrong[np.argsort(-margin[wrong], kind="stable")][:count]
 
 
-def draw_mistakes(
-    path: Path,
-    images: np.ndarray,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    count: int,
-) -> None:
-    """Draws a contact sheet of the worst mistakes, each with "label > prediction" and its probability in percent.
+def surest_answers(labels: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
+    """Returns the right answers of the highest probability, in the form of ``worst_mistakes``."""
+    right = np.flatnonzero(probabilities.argmax(1) == labels)
+    return right[np.argsort(-probabilities.max(1)[right], kind="stable")][:count]
+
+
+def draw_answers(path: Path, images: Sequence[np.ndarray], captions: Sequence[tuple[str, str]]) -> None:
+    """Draws a contact sheet of images with two short lines below each; nothing where there are none.
 
     Args:
         path: The PNG file.
-        images: uint8 (N, H, W).
-        labels: int64 (N,).
-        probabilities: float (N, C).
-        class_names: C names.
-        count: Most mistakes shown.
+        images: uint8 (H, W), or (H, W, 3) in RGB.
+        captions: The lines of each; what does not fit below its image is cut.
 
     Raises:
         OSError: The file cannot be written.
     """
     import cv2
 
-    chosen = worst_mistakes(labels, probabilities, count)
-    rows = max(1, -(-len(chosen) // _ROW))
-    sheet = np.full((rows * (_TILE + 14), _ROW * _TILE), 255, dtype=np.uint8)
-    for place, row in enumerate(chosen):
+    if not images:
+        return
+    rows = -(-len(images) // _ROW)
+    sheet = np.full((rows * (_TILE + 14), min(len(images), _ROW) * _TILE, 3), 255, dtype=np.uint8)
+    for place, (image, lines) in enumerate(zip(images, captions, strict=True)):
         top, left = place // _ROW * (_TILE + 14) + 4, place % _ROW * _TILE + (_TILE - _FACE) // 2
-        face = cv2.resize(np.ascontiguousarray(images[row]), (_FACE, _FACE), interpolation=cv2.INTER_CUBIC)
-        sheet[top : top + _FACE, left : left + _FACE] = face
-        answer = probabilities[row].argmax()
-        lines = (f"{class_names[labels[row]]} >", f"{class_names[answer]} {100 * probabilities[row, answer]:.0f}")
+        pixels = np.ascontiguousarray(image if image.ndim == 3 else np.stack([image] * 3, 2))
+        height, width = (max(1, round(side * _FACE / max(pixels.shape[:2]))) for side in pixels.shape[:2])
+        way = cv2.INTER_NEAREST if max(pixels.shape[:2]) < _COARSE else cv2.INTER_AREA
+        sheet[top : top + height, left : left + width] = cv2.resize(pixels, (width, height), interpolation=way)
         for number, text in enumerate(lines):
             spot = (left, top + _FACE + 12 + 12 * number)
-            cv2.putText(sheet, text, spot, cv2.FONT_HERSHEY_SIMPLEX, 0.38, 0, 1, cv2.LINE_AA)
-    if not cv2.imwrite(str(path), sheet):
+            ascii_text = text.encode("ascii", "replace").decode()[:_LETTERS]
+            cv2.putText(sheet, ascii_text, spot, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
+    if not cv2.imwrite(str(path), sheet[:, :, ::-1]):
         raise OSError(f"{path}: cannot be written")
+
+
+def caption(label: str, answer: str, probability: float) -> tuple[str, str]:
+    """Returns the lines below an image: its label with the answer's probability in percent, and a wrong answer."""
+    sure = f"{100 * probability:.0f} %"
+    return (label, sure) if label == answer else (f"{label} >", f"{answer[: _LETTERS - 7]}, {sure}")
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

@@ -13,9 +13,8 @@ from exp.cells.metrics_file import MetricsFile
 from exp.options.config import Config
 from exp.options.errors import ConfigError
 from exp.run.ddp import ALONE
-from exp.run.train import build_trainer, device_of, prepared, quiet, steps
+from exp.run.train import build_trainer, device_of, limited, prepared, quiet, steps
 from exp.tasks.base import Task
-from exp.tasks.build import cost
 
 WARM_BATCHES = 2
 """First batches, which take longer than those that follow."""
@@ -36,6 +35,7 @@ class Stopwatch(pl.Callback):
     def __init__(self, seconds: float, device: torch.device) -> None:
         self._seconds = seconds
         self._device = device
+        self._warm = False
         self._seen = 0
         self._began = time.monotonic()
         self._spent = 0.0
@@ -58,10 +58,10 @@ class Stopwatch(pl.Callback):
             torch.cuda.synchronize(self._device)
         self._seen += 1
         self._spent = time.monotonic() - self._began
-        if self._seen == WARM_BATCHES and self._spent < self._seconds:
-            self._seen, self._began = 0, time.monotonic()
-        elif self._spent >= self._seconds:
+        if self._spent >= self._seconds:
             raise Enough
+        if not self._warm and self._seen == WARM_BATCHES:
+            self._warm, self._seen, self._began = True, 0, time.monotonic()
 
 
 def calibrate(config: Config, folder: Path, threads: int, seconds: float) -> dict[str, Any]:
@@ -74,7 +74,8 @@ def calibrate(config: Config, folder: Path, threads: int, seconds: float) -> dic
         seconds: How long to measure training, and half as long evaluation.
 
     Returns:
-        ``seconds`` of the whole cell, ``disk_bytes`` of its checkpoints.
+        Seconds of its ``start``, of an ``epoch`` with its evaluation and of the ``test``; ``disk_bytes`` of its
+        checkpoints.
     """
     quiet()
     torch.set_num_threads(threads)
@@ -87,8 +88,7 @@ def calibrate(config: Config, folder: Path, threads: int, seconds: float) -> dic
             f"task={config.task.name}: what an unchanged LightningModule takes cannot be measured beforehand"
         )
     loaders = {split: task.loader(split, device=device, rank=0, world_size=1) for split in ("train", "val", "test")}
-    counts = cost(config)
-    fixed = time.monotonic() - began
+    start = time.monotonic() - began
     evaluated = loaders[task.eval_split] or loaders["test"]
     spent, metrics = {}, MetricsFile(folder / "metrics.jsonl")
     for stage, loader, share in (("fit", loaders["train"], 1.0), ("validate", evaluated, 0.5)):
@@ -103,10 +103,16 @@ def calibrate(config: Config, folder: Path, threads: int, seconds: float) -> dic
         except Enough:
             pass
         spent[stage] = watch.batch_seconds
-    trained, tested = len(loaders["train"] or ()), len(loaders["test"] or ())
-    epoch = trained * spent["fit"] + len(evaluated or ()) * spent["validate"]
-    total = fixed + config.trainer.max_epochs * epoch + tested * spent["validate"]
-    return {"seconds": total, "disk_bytes": _checkpoints(task, config), "macs": counts.get("macs", 0)}
+    options = config.trainer
+    trained = steps(len(loaders["train"] or ()), options) * options.accumulate
+    validated = limited(len(evaluated or ()), options.fast_dev_run or options.limit_val_batches)
+    tested = limited(len(loaders["test"] or ()), options.fast_dev_run or options.limit_test_batches)
+    return {
+        "start": start,
+        "epoch": trained * spent["fit"] + validated * spent["validate"] / options.check_val_every_n_epoch,
+        "test": tested * spent["validate"],
+        "disk_bytes": _checkpoints(task, config),
+    }
 
 
 def _checkpoints(task: pl.LightningModule, config: Config) -> int:

@@ -291,8 +291,14 @@ def _profiler(name: str, folder: Path) -> Any:
 def steps(batches: int, options: Trainer) -> int:
     """Returns the optimizer steps of an epoch."""
     limit = options.fast_dev_run or options.overfit_batches or options.limit_train_batches or batches
-    limited = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
-    return math.ceil(limited / options.accumulate)
+    return math.ceil(limited(batches, limit) / options.accumulate)
+
+
+def limited(batches: int, limit: float | None) -> int:
+    """Returns how many of the batches a limit leaves: a share of them, a number, or all where it is None."""
+    if limit is None:
+        return batches
+    return int(batches * limit) if isinstance(limit, float) else min(batches, limit)
 
 
 def _same_world(trainer: pl.Trainer, rank: Rank) -> None:

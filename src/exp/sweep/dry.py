@@ -1,20 +1,26 @@
 """What a sweep would run and take, told before anything starts: ``sweep.dry=true``."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from exp.cells.cell import Cell
 from exp.cells.terminal import amount
-from exp.sweep.estimate import Cost, Costs, kind_of, makespan
+from exp.sweep.estimate import Cost, Costs, makespan
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.pool import Pool, Slots
 from exp.sweep.summary import duration
 
-MOST_CALIBRATED = 12
-"""Different configurations that are calibrated; further ones are judged by these and their MACs."""
+MOST_CALIBRATED = 3
+"""Configurations that are trained for seconds, one of each data set at least; the others are judged by their MACs."""
+
+CALIBRATION_SECONDS = 20.0
+"""How long calibrating may take in all; what has been begun is ended."""
 
 SOURCES = {
     "seeds": "from other seeds of the same cell",
@@ -59,38 +65,72 @@ def estimates(todo: Sequence[Planned], pool: Pool, slots: Slots) -> list[Cost]:
     for cell, cost in zip(todo, costs, strict=True):
         if cost is None:
             unknown.setdefault(Costs.key(cell.resolved.identity), cell)
-    sources: dict[str, str] = {}
-    if unknown:
-        chosen = list(unknown.values())
-        calibrated = pool.calibrate(chosen, slots, MOST_CALIBRATED)
-        for cell, result in zip(chosen, calibrated, strict=True):
-            seconds = result["seconds"] or _by_macs(cell, chosen, calibrated)
-            known.add(cell.resolved.identity, cell.resolved.config.plain(), seconds, result["disk_bytes"])
-            sources[Costs.key(cell.resolved.identity)] = "calibrated" if result["seconds"] else "macs"
-    return [_cost(cell, cost, known, sources) for cell, cost in zip(todo, costs, strict=True)]
+    judged = dict(zip(unknown, _calibrated(list(unknown.values()), pool, slots), strict=True)) if unknown else {}
+    return [cost or judged[Costs.key(cell.resolved.identity)] for cell, cost in zip(todo, costs, strict=True)]
 
 
-def _cost(cell: Planned, cost: Cost | None, known: Costs, sources: Mapping[str, str]) -> Cost:
-    if cost is not None:
-        return cost
-    result = known.of(cell.resolved.identity, cell.resolved.config.plain())
-    assert result is not None
-    return Cost(result.seconds, result.disk_bytes, sources[Costs.key(cell.resolved.identity)])
+@dataclass(frozen=True)
+class _Counted:
+    """A configuration with the size of its model, and with what a calibration measured if it was calibrated."""
+
+    cell: Planned
+    macs: float
+    params: float
+
+    @property
+    def data(self) -> str:
+        """What decides how many samples an epoch has."""
+        return f"{self.cell.resolved.task} {self.cell.resolved.config.data.name}"
 
 
-def _by_macs(cell: Planned, chosen: Sequence[Planned], calibrated: Sequence[dict[str, float]]) -> float:
-    """Returns the seconds of a cell that was not calibrated by its MACs and epochs, beside those of its kind."""
-    own = next(result for other, result in zip(chosen, calibrated, strict=True) if other is cell)
+def _calibrated(cells: Sequence[Planned], pool: Pool, slots: Slots) -> list[Cost]:
+    """Trains a few of the cells for seconds, and judges the others by their MACs.
 
-    def work(cell: Planned, macs: float) -> float:
-        return max(1, cell.resolved.config.trainer.max_epochs) * max(1.0, macs)
+    Rounds of as many cells as there are slots are begun until the time for it would be over.
+    """
+    counts = pool.count(cells, slots)
+    counted = [_Counted(cell, one["macs"], one["params"]) for cell, one in zip(cells, counts, strict=True)]
+    waiting, began, longest = spread_out(counted), time.monotonic(), 0.0
+    results: dict[str, dict[str, float]] = {}
+    while waiting and (not results or time.monotonic() - began + longest < CALIBRATION_SECONDS):
+        some, waiting = waiting[: max(1, slots.free)], waiting[max(1, slots.free) :]
+        start = time.monotonic()
+        found = pool.calibrate([one.cell for one in some], slots)
+        longest = time.monotonic() - start
+        results |= {one.cell.cell.key: result for one, result in zip(some, found, strict=True)}
+    pairs = [(one, results[one.cell.cell.key]) for one in counted if one.cell.cell.key in results]
+    return [_by_macs(one, pairs) for one in counted]
 
-    pairs = [(other, result) for other, result in zip(chosen, calibrated, strict=True) if result["seconds"]]
-    alike = [
-        pair for pair in pairs if kind_of(pair[0].resolved.config.plain()) == kind_of(cell.resolved.config.plain())
-    ]
-    rates = [result["seconds"] / work(other, result["macs"]) for other, result in alike or pairs]
-    return statistics.median(rates) * work(cell, own["macs"])
+
+def spread_out(counted: Sequence[_Counted]) -> list[_Counted]:
+    """Returns those to calibrate: of each data set the largest, then smallest and middle ones, by their MACs."""
+    groups: dict[str, list[_Counted]] = {}
+    for one in sorted(counted, key=lambda one: one.macs):
+        groups.setdefault(one.data, []).append(one)
+    first = [group[-1] for group in groups.values()]
+    more = [group[0] for group in groups.values() if len(group) > 1]
+    more += [group[len(group) // 2] for group in groups.values() if len(group) > 2]
+    return [*first, *more][: max(MOST_CALIBRATED, len(first))]
+
+
+def _by_macs(one: _Counted, pairs: Sequence[tuple[_Counted, dict[str, float]]]) -> Cost:
+    """Returns what a cell takes: as calibrated, else between those of its data that were, by MACs."""
+    alike = [pair for pair in pairs if pair[0].data == one.data] or list(pairs)
+    own = [pair for pair in alike if pair[0] is one]
+    alike = sorted(own or alike, key=lambda pair: pair[0].macs)
+    places = [other.macs for other, _ in alike]
+    beyond = 1.0  # larger or smaller than any that was calibrated: in proportion
+    if not own and places[-1] > 0:
+        beyond = max(1.0, one.macs / places[-1]) * min(1.0, one.macs / max(1.0, places[0]))
+
+    def between(name: str) -> float:
+        return float(np.interp(one.macs, places, [result[name] for _, result in alike]))
+
+    epochs = max(1, one.cell.resolved.config.trainer.max_epochs)
+    seconds = between("start") + beyond * (epochs * between("epoch") + between("test"))
+    nearest, result = min(alike, key=lambda pair: abs(pair[0].params - one.params))
+    size = result["disk_bytes"] * one.params / max(1.0, nearest.params)
+    return Cost(seconds, size, "calibrated" if own else "macs")
 
 
 def measured(root: Path) -> Costs:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,32 +135,43 @@ class Pool:
             for planned in group
         ]
 
-    def calibrate(self, cells: list[Planned], slots: Slots, most: int) -> list[dict[str, float]]:
-        """Trains the first cells for some seconds, as many at a time as there are slots, and counts all cells' MACs.
-
-        Args:
-            cells: The cells.
-            slots: What there is to run them on.
-            most: How many of them are calibrated.
+    def calibrate(self, cells: Sequence[Planned], slots: Slots) -> list[dict[str, float]]:
+        """Trains each cell for some seconds, as many at a time as there are slots.
 
         Returns:
-            For each cell ``seconds`` of the whole of it, 0 where it was not calibrated, ``disk_bytes`` and ``macs``.
+            For each cell what ``exp.run.calibrate.calibrate`` measured.
 
         Raises:
             ConfigError: A cell cannot be calibrated.
         """
-        told: dict[str, dict[str, float]] = {}
+        return self._measured(cells, slots, trains=True)
+
+    def count(self, cells: Sequence[Planned], slots: Slots) -> list[dict[str, float]]:
+        """Returns ``params`` and ``macs`` of each cell's model; models that are alike are counted once.
+
+        Raises:
+            ConfigError: A model cannot be built.
+        """
+        alike: dict[str, Planned] = {}
+        keys = []
+        for cell in cells:
+            plain = cell.resolved.config.plain()
+            keys.append(json.dumps([plain["task"], plain["data"], plain["model"], plain["att"]], sort_keys=True))
+            alike.setdefault(keys[-1], cell)
+        counted = dict(zip(alike, self._measured(list(alike.values()), slots, trains=False), strict=True))
+        return [counted[key] for key in keys]
+
+    def _measured(self, cells: Sequence[Planned], slots: Slots, *, trains: bool) -> list[dict[str, float]]:
+        told: list[dict[str, Any]] = []
+        places = min(max(1, slots.free), len(cells))
         with tempfile.TemporaryDirectory() as folder:
-            for place in range(min(max(1, slots.free), len(cells))):
-                share = [
-                    {"config": cell.resolved.config.plain(), "key": cell.cell.key, "measured": number < most}
-                    for number, cell in enumerate(cells)
-                    if number % max(1, slots.free) == place
-                ]
+            for place in range(places):
+                share = [{"config": c.resolved.config.plain(), "key": c.cell.key} for c in cells[place::places]]
                 env = {"CUDA_VISIBLE_DEVICES": slots.devices[place]} if slots.devices else {}
-                self._send(op="calibrate", id=str(place), cells=share, threads=slots.threads, folder=folder, env=env)
+                command = {"cells": share, "trains": trains, "threads": slots.threads, "folder": folder, "env": env}
+                self._send(op="calibrate", id=str(place), **command)
             ended = 0
-            while ended < min(max(1, slots.free), len(cells)):
+            while ended < places:
                 self._watch(set())
                 ended += sum(event["event"] == "ended" for event in self._events())
             for cell in cells:
@@ -168,11 +179,11 @@ class Pool:
                 if not os.path.exists(path):
                     raise ConfigError(f"{cell.resolved.slug}: cannot be calibrated; run it alone to see why")
                 with open(path) as file:
-                    told[cell.cell.key] = json.load(file)
-        broken = [(cell, told[cell.cell.key]["error"]) for cell in cells if "error" in told[cell.cell.key]]
-        if broken:
-            raise ConfigError(f"{broken[0][0].resolved.slug}: cannot be calibrated: {broken[0][1]}")
-        return [told[cell.cell.key] for cell in cells]
+                    told.append(json.load(file))
+        for cell, result in zip(cells, told, strict=True):
+            if "error" in result:
+                raise ConfigError(f"{cell.resolved.slug}: cannot be calibrated: {result['error']}")
+        return told
 
     def run(
         self,

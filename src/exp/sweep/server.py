@@ -174,10 +174,11 @@ def _calibrate(command: dict[str, Any]) -> int:
             config = restored(cell["config"])
             threads = config.trainer.threads or command["threads"]
             with tempfile.TemporaryDirectory(dir=command["folder"]) as folder:
-                if cell["measured"]:
+                if command["trains"]:
                     found = calibrate(config, Path(folder), threads, CALIBRATION_SECONDS)
                 else:
-                    found = {"seconds": 0.0, "disk_bytes": 0, "macs": cost(config).get("macs", 0)}
+                    counted = cost(config)
+                    found = {name: counted.get(name, 0) for name in ("params", "macs")}
         except Exception as error:
             found = {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
         write_json(reply, found)

@@ -52,7 +52,12 @@ class Checked:
 
 
 def check(
-    claim: Claim, table: Table, values: Values, ended: Mapping[str, set[str]], settled: Verdicts, without_chance: bool
+    claim: Claim,
+    table: Table,
+    values: Values,
+    ended: Mapping[tuple[str, str], set[str]],
+    settled: Verdicts,
+    without_chance: bool,
 ) -> Checked:
     """Checks a claim in each of its columns.
 
@@ -60,7 +65,7 @@ def check(
         claim: The claim.
         table: Its table.
         values: What was measured.
-        ended: How a row's cells ended; empty while one is open.
+        ended: How the cells of a row and column ended; empty while one is open.
         settled: What became of the table's hypotheses.
         without_chance: Whether chance is unknown because the data are others than the table's.
     """
@@ -142,7 +147,7 @@ def _bounded_count(claim: Claim, column: Column, values: Values) -> tuple[str, s
 
 
 def fails(
-    row: str, column: Column, table: Table, values: Values, ended: Mapping[str, set[str]], settled: Verdicts
+    row: str, column: Column, table: Table, values: Values, ended: Mapping[tuple[str, str], set[str]], settled: Verdicts
 ) -> tuple[str, str, float | None]:
     """Whether a row that is said to fail does: by how its runs ended, by the source's criterion, or by chance.
 
@@ -152,7 +157,7 @@ def fails(
     Returns:
         ``supported``, ``refuted`` or ``undecided``; what that rests on; the corrected p where it is a test.
     """
-    states = ended.get(row, set())
+    states = ended.get((row, column.name), set())
     if states and states <= {"failed", "diverged"}:
         return "supported", f"all runs of {row} ended as {' and '.join(sorted(states))}", None
     measured = list(values.get((row, column.name), {}).values())

@@ -143,16 +143,16 @@ class Comparison:
 def compare(plan: TablePlan) -> Comparison:
     """Reads the results of a table's cells and compares them."""
     rows = {row.row.name: row for row in plan.rows}
-    same_data = all(row.label.same_data for row in plan.rows)
+    same_data = all(part.label.same_data for row in plan.rows for part in row.each)
     table = plan.table if same_data else _without_chance(plan.table)
     entries = {
-        (name, column.name): _measured(row, column, table)
+        (name, column.name): _measured(row.part(column.under), column, table)
         for column in table.columns.values()
         for name, row in rows.items()
     }
     values = {key: entry.ranked for key, entry in entries.items()}
     settled, evidence = _settle(plan, table, entries)
-    ended = {name: _ended(row) for name, row in rows.items()}
+    ended = {key: _ended(entry.row) for key, entry in entries.items()}
     for (name, column_name), entry in entries.items():
         _against_reference(entry, entries.get((table.reference_of(name), column_name)), table, settled, evidence)
         entry.published = table.number(name, column_name)
@@ -201,12 +201,15 @@ def _settle(
     if not any(entry.n for entry in entries.values()):
         return {}, {}
 
+    def needed(hypothesis: Hypothesis) -> list[PlannedRow]:
+        return [rows[name].part(hypothesis.column.under) for name in hypothesis.rows]
+
     def ready(hypothesis: Hypothesis, look: Look) -> bool:
         wanted = set(look.seeds or ())
-        return all(wanted <= {one.seed for one in rows[name].cells if one.state in ENDED} for name in hypothesis.rows)
+        return all(wanted <= {one.seed for one in row.cells if one.state in ENDED} for row in needed(hypothesis))
 
     def finished(hypothesis: Hypothesis) -> bool:
-        return all(rows[name].count(*ENDED) == len(rows[name].cells) for name in hypothesis.rows)
+        return all(row.count(*ENDED) == len(row.cells) for row in needed(hypothesis))
 
     values = {key: entry.ranked for key, entry in entries.items()}
     judged = judge(tested, values, plan.looks, ready=ready, finished=finished)
@@ -272,7 +275,7 @@ def _outcome(
     column: Column,
     table: Table,
     values: dict[tuple[str, str], dict[int, float]],
-    ended: dict[str, set[str]],
+    ended: dict[tuple[str, str], set[str]],
     settled: Verdicts,
 ) -> str:
     """What became of a row that was published as failed; empty where that cannot be decided."""
@@ -301,8 +304,8 @@ def costs_of(row: PlannedRow) -> dict[str, float]:
 def _unreported(plan: TablePlan, entries: dict[tuple[str, str], Entry]) -> list[str]:
     """Columns whose metric no finished cell reports."""
     warnings = []
-    results = [result for row in plan.rows for _, result in row.results.values()]
     for column in plan.table.columns.values():
+        results = [result for row in plan.rows for _, result in row.part(column.under).results.values()]
         if results and column.metric and not any(entries[row.row.name, column.name].n for row in plan.rows):
             there = list(dict.fromkeys(name for result in results for name in reported(result)))
             if f"test/{column.metric.partition('/')[2]}" in there:
@@ -321,7 +324,7 @@ def open_rows(comparison: Comparison) -> list[str]:
     """
     plan = comparison.plan
     chosen = any(column.primary for column in plan.table.columns.values())
-    lost = {row.row.name for row in plan.rows if row.cells and not row.results}
+    lost = {row.row.name for row in plan.rows if row.cells and not any(part.results for part in row.each)}
     wanted = {
         name
         for one, became in comparison.settled.items()

@@ -159,6 +159,8 @@ def _lines(axes: Any, figure: Figure) -> None:
 
 
 def _points(axes: Any, figure: Figure) -> None:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
     for one in figure.series:
         p = one.points[0]
         spread = None if p.low is None else p.y - p.low
@@ -166,6 +168,9 @@ def _points(axes: Any, figure: Figure) -> None:
         axes.errorbar(p.x, p.y, spread, label=one.name, lw=1.2, **style)
     if figure.log_x:
         axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=" "))  # 180 k: long numbers would run into each other
     axes.margins(x=0.18, y=0.12)
 
 

@@ -6,7 +6,7 @@ from exp.tables import words
 from exp.tables.compare import Comparison
 from exp.tables.measure import curves, gate_values
 from exp.tables.plan import PlannedRow
-from exp.tables.spec import Column
+from exp.tables.spec import Column, Under, setting
 from exp.tables.statistics import mean_sd
 
 
@@ -63,47 +63,63 @@ def figures(comparison: Comparison) -> list[Figure]:
     """All figures of a table that have something to show."""
     plan = comparison.plan
     columns = list(plan.table.columns.values())
-    drawn = [_curve(comparison, split, name, label) for (split, name), label in _curves(columns).items()]
+    drawn = [_curve(comparison, *key, label) for key, label in _curves(columns).items()]
     drawn += [_differences(comparison, column.name) for column in columns]
     drawn += [_cost(comparison, columns[0].name, cost) for cost in words.COST_NAMES]
-    drawn.append(_gates(comparison))
+    drawn += [_gates(comparison, under) for under in plan.table.settings]
     return [figure for figure in drawn if figure.series]
 
 
-def _curves(columns: list[Column]) -> dict[tuple[str, str], str]:
-    """Split and metric of every curve by epoch, with the label of its axis: those of the columns, and the loss."""
-    curves: dict[tuple[str, str], str] = {}
+def _curves(columns: list[Column]) -> dict[tuple[str, str, Under], str]:
+    """Split, metric and setting of every curve by epoch, with its axis's label: those of the columns, and the loss."""
+    curves: dict[tuple[str, str, Under], str] = {}
     for column in columns:
         where, _, name = column.metric.partition("/")
         split = "train" if where == "train" else "eval" if where.startswith(("test", "best", "last", "epoch")) else ""
         if split:
             unit = f" ({column.unit})" if column.unit else ""
-            curves.setdefault((split, name), f"{column.name if where[:5] != 'epoch' else name}{unit}")
-    return curves | {key: "loss" for key in (("eval", "loss"), ("train", "loss")) if key not in curves}
+            curves.setdefault((split, name, column.under), f"{column.name if where[:5] != 'epoch' else name}{unit}")
+    settings = dict.fromkeys(column.under for column in columns)
+    losses = [(split, "loss", under) for under in settings for split in ("eval", "train")]
+    return curves | {key: "loss" for key in losses if key not in curves}
 
 
-def _curve(comparison: Comparison, split: str, metric: str, label: str) -> Figure:
+def _curve(comparison: Comparison, split: str, metric: str, under: Under, label: str) -> Figure:
     of = "evaluation" if split == "eval" else "training"
     stem = f"{metric}-epoch" if split == "eval" else f"train-{metric}-epoch"
-    return _lines(comparison, stem, f"{label} against epoch, {of}", split, metric, label)
+    where, title = _setting(comparison, under)
+    return _lines(comparison, stem + where, f"{label} against epoch, {of}{title}", split, metric, under, label)
 
 
-def _gates(comparison: Comparison) -> Figure:
+def _setting(comparison: Comparison, under: Under) -> tuple[str, str]:
+    """What a file's name and a title end with where the columns are under several settings."""
+    if len(comparison.plan.table.settings) == 1:
+        return "", ""
+    return "".join(f"-{key}-{value}" for key, value in under), f", {setting(under)}" if under else ""
+
+
+def _gates(comparison: Comparison, under: Under) -> Figure:
     """How the values of all gates are spread between 0 and 1, the mean over seeds."""
     series = []
     for index, row in enumerate(comparison.plan.rows):
-        spreads = [spread for _, result in row.results.values() if (spread := gate_values(result))]
+        results = [result for _, result in row.part(under).results.values()]
+        spreads = [spread for result in results if (spread := gate_values(result))]
         if spreads:
             means = [sum(shares) / len(spreads) for shares in zip(*spreads, strict=True)]
             points = tuple(Point((place + 0.5) / len(means), 100 * share) for place, share in enumerate(means))
             series.append(Series(row.row.name, index, points, row.row.name == comparison.plan.table.reference))
-    return Figure("gates", "Values of the gates", "steps", "gate", "share (%)", tuple(series))
+    where, title = _setting(comparison, under)
+    return Figure(
+        _file_name(f"gates{where}"), f"Values of the gates{title}", "steps", "gate", "share (%)", tuple(series)
+    )
 
 
-def _lines(comparison: Comparison, name: str, title: str, split: str, metric: str, y_label: str) -> Figure:
+def _lines(
+    comparison: Comparison, name: str, title: str, split: str, metric: str, under: Under, y_label: str
+) -> Figure:
     series = []
     for index, row in enumerate(comparison.plan.rows):
-        points = _mean_curve(row, split, metric)
+        points = _mean_curve(row.part(under), split, metric)
         if points:
             series.append(Series(row.row.name, index, points, row.row.name == comparison.plan.table.reference))
     return Figure(_file_name(name), title, "lines", "epoch", y_label, tuple(series))

@@ -1,7 +1,7 @@
 """Overrides given on the command line of a table: what they set, which rows they keep, which seeds."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from exp.options.catalog import GROUPS, SECTIONS
@@ -24,12 +24,14 @@ class Given:
         rows: Options that rows vary, with the values to keep.
         seeds: Seeds, None for the table's own.
         run: Overrides for the sweep alone.
+        columns: Options that columns vary, with the values to keep.
     """
 
     options: dict[str, str]
     rows: dict[str, tuple[str, ...]]
     seeds: tuple[int, ...] | None
     run: tuple[str, ...]
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def kept(self, table: Table) -> list[str]:
         """Names of the table's rows that the command line leaves.
@@ -48,6 +50,33 @@ class Given:
             there = "; ".join(f"{key} is one of {', '.join(dict.fromkeys(values))}" for key, values in known.items())
             raise ConfigError(f"{asked}: no row of table {table.name} is left; {there}")
         return left
+
+    def narrowed(self, table: Table) -> Table:
+        """Returns the table with the columns that the command line leaves.
+
+        Raises:
+            ConfigError: None is left.
+        """
+        if not self.columns:
+            return table
+        under = {name: table.base | dict(column.under) for name, column in table.columns.items()}
+        left = {
+            name: column
+            for name, column in table.columns.items()
+            if all(spelt(under[name].get(key)) in wanted for key, wanted in self.columns.items())
+        }
+        if not left:
+            asked = " ".join(f"{key}={','.join(values)}" for key, values in self.columns.items())
+            known = {key: dict.fromkeys(spelt(one.get(key)) for one in under.values()) for key in self.columns}
+            there = "; ".join(f"{key} is one of {', '.join(values)}" for key, values in known.items())
+            raise ConfigError(f"{asked}: no column of table {table.name} is left; {there}")
+        claims = (replace(one, columns=tuple(name for name in one.columns if name in left)) for one in table.claims)
+        return replace(
+            table,
+            columns=left,
+            published=tuple(one for one in table.published if one.column in left),
+            claims=tuple(one for one in claims if one.columns),
+        )
 
     def variant(self) -> list[str]:
         """Returns the overrides that change a number, in a fixed order, seeds last; they name a variant of a table."""
@@ -82,6 +111,8 @@ def sort(table: Table, overrides: Iterable[str]) -> Given:
     rows: dict[str, tuple[str, ...]] = {}
     seeds: tuple[int, ...] | None = None
     run = []
+    columns: dict[str, tuple[str, ...]] = {}
+    spread = {key for column in table.columns.values() for key, _ in column.under}
     for override in overrides:
         key, sign, _ = override.partition("=")
         if not sign or not key or key[0] in "+~":
@@ -92,6 +123,8 @@ def sort(table: Table, overrides: Iterable[str]) -> Given:
             seeds = tuple(_seed(text) for text in values(override))
         elif key in table.varied:
             rows[key] = tuple(values(override))
+        elif key in spread:
+            columns[key] = tuple(values(override))
         elif len(several := values(override)) > 1:
             raise ConfigError(
                 f"{override}: {len(several)} values of an option that the rows of table {table.name} do not vary;"
@@ -99,7 +132,7 @@ def sort(table: Table, overrides: Iterable[str]) -> Given:
             )
         else:
             options[key] = several[0]
-    return Given(options, rows, seeds, tuple(run))
+    return Given(options, rows, seeds, tuple(run), columns)
 
 
 def values(override: str) -> list[str]:

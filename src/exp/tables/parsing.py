@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from exp.options.errors import ConfigError, nearest
 from exp.tables.located import Located
-from exp.tables.spec import OPERATORS, Bound, Choice, Citation, Claim, Column, Number, Row, Table
+from exp.tables.spec import OPERATORS, Bound, Choice, Citation, Claim, Column, Number, Row, Table, Under
 
 KEYS = (
     "title",
@@ -27,7 +27,7 @@ KEYS = (
 )
 COLUMN_KEYS = (
     *("metric", "unit", "better", "chance", "passes", "fails", "quote", "source", "note", "primary", "tolerance"),
-    *("censored", "counted", "todo", "per"),
+    *("censored", "counted", "todo", "per", "under"),
 )
 CITATION_KEYS = ("file", "title", "via", "measured_on", "beyond")
 CLAIM_KEYS = ("text", "columns", "order", "row", "bound", "quote", "source", "note")
@@ -72,6 +72,9 @@ class Parser:
         rows = self._rows(choices)
         columns = {str(key): self._column(str(key), value) for key, value in self._mapping("columns").items()}
         sources = {str(key): self._citation(str(key), value) for key, value in self._mapping("sources").items()}
+        for row, column in itertools.product(rows.values(), columns.values()):
+            for key in sorted(row.overrides.keys() & dict(column.under).keys()):
+                self._fail(("rows", row.name, key), f"column {column.name} sets {key} too; leave it to one of them")
         reference = str(self._content.get("reference", next(iter(rows))))
         self._known(("reference",), reference, rows)
         for column in columns.values():
@@ -194,7 +197,19 @@ class Parser:
             bool(value.get("counted", False)),
             todo,
             self._per(place, value.get("per", 1)),
+            self._under((*place, "under"), value.get("under")),
         )
+
+    def _under(self, place: tuple[str, ...], value: Any) -> Under:
+        if value is not None and (not isinstance(value, dict) or not value):
+            self._fail(place, f"expected options of the column's cells such as {{data: cifar100}}, not {_shown(value)}")
+        options = self._options(place, value)
+        for key, one in options.items():
+            if key in ("task", "seed"):
+                self._fail((*place, key), f"a column cannot set {key}")
+            if not isinstance(one, (str, int, float)):
+                self._fail((*place, key), f"expected one value, not {_shown(one)}")
+        return tuple(sorted(options.items()))
 
     def _per(self, place: tuple[str, ...], value: Any) -> float:
         per = self._number((*place, "per"), value)

@@ -23,7 +23,7 @@ from exp.tables.looks import Schedule
 from exp.tables.measure import validation
 from exp.tables.mistakes import refuse_bad_rows, refuse_unknown_metrics
 from exp.tables.reading import load
-from exp.tables.spec import Choice, Row, Table
+from exp.tables.spec import Choice, Row, Table, Under, setting
 from exp.tables.statistics import mean_sd
 
 
@@ -32,10 +32,12 @@ class PlannedRow:
     """A row with its cells.
 
     Attributes:
-        cells: One a seed; empty where the row cannot run.
+        cells: One a seed, and one a seed of every part; empty where the row cannot run.
         problem: Why it cannot run, empty where it can.
         waits: Whether that is a choice that other results decide.
         label: How its cells differ from what was published.
+        under: What the columns of this part of a row set, such as a data set.
+        parts: The row under what each group of columns sets, where columns differ in that; else empty.
     """
 
     row: Row
@@ -43,10 +45,28 @@ class PlannedRow:
     problem: str = ""
     waits: bool = False
     label: Label = field(default_factory=Label)
+    under: Under = ()
+    parts: dict[Under, "PlannedRow"] = field(default_factory=dict)
+
+    @property
+    def each(self) -> list["PlannedRow"]:
+        """Its parts, or the row itself where it has one alone."""
+        return list(self.parts.values()) or [self]
+
+    def part(self, under: Under) -> "PlannedRow":
+        """The row under what a column sets."""
+        return self.parts.get(under, self)
+
+    @property
+    def title(self) -> str:
+        """Its name, with what the columns of a part set."""
+        return f"{self.row.name}, {setting(self.under)}" if self.under else self.row.name
 
     @property
     def results(self) -> dict[int, tuple[Path, dict[str, Any]]]:
-        """Folder and result of each cell that is done, by seed."""
+        """Folder and result of each cell that is done, by seed; under what the first column sets."""
+        if self.parts:
+            return self.each[0].results
         return {one.seed: (one.cell.path, one.result) for one in self.cells if one.result is not None}
 
     def count(self, *states: str) -> int:
@@ -92,13 +112,15 @@ class TablePlan:
     @property
     def expected(self) -> int:
         """Cells there would be if every row could run."""
-        return sum(len(row.cells) or len(self.seeds) for row in self.rows)
+        return sum(len(part.cells) or len(self.seeds) for row in self.rows for part in row.each)
 
     @property
     def complete(self) -> bool:
         """Whether every row has run with every seed, done or failed."""
         return all(
-            row.cells and row.count("done", "stale", "failed", "diverged") == len(row.cells) for row in self.rows
+            part.cells and part.count("done", "stale", "failed", "diverged") == len(part.cells)
+            for row in self.rows
+            for part in row.each
         )
 
     @property
@@ -144,10 +166,15 @@ class Planner:
         """
         table, overrides = load(name), list(overrides)
         given = command_line.sort(table, overrides)
+        whole, table = table, given.narrowed(table)
         names = given.kept(table)
         seeds = given.seeds if given.seeds is not None else table.seeds
         notes = [
             f"{key}={','.join(wanted)}: {len(names)} of {len(table.rows)} rows" for key, wanted in given.rows.items()
+        ]
+        notes += [
+            f"{key}={','.join(wanted)}: {len(table.columns)} of {len(whole.columns)} columns"
+            for key, wanted in given.columns.items()
         ]
         chosen: dict[str, Chosen] = {}
         undecided: dict[str, str] = {}
@@ -160,10 +187,12 @@ class Planner:
         schedule = looks.kept(self.root, name, given)
         added = {one: schedule.seeds_of(one, seeds) if schedule else seeds for one in names}
         rows = [self._row(table, table.rows[one], given, added[one], chosen, undecided) for one in names]
-        blocked = [row.row for row in rows if row.problem and not row.waits and not row.row.todo]
-        refuse_bad_rows(table, blocked, lambda row: self._resolved(_own(table, row, chosen)))
+        blocked = [row.row for row in rows if any(one.problem for one in row.each) and not row.waits]
+        refuse_bad_rows(
+            table, [row for row in blocked if not row.todo], lambda row: self._as_stated(table, row, chosen)
+        )
         refuse_unknown_metrics(table, {type(one.resolved.config.task) for row in rows for one in row.cells})
-        errors = [row.problem for row in rows if row.problem and not row.row.todo]
+        errors = [row.problem for row in rows if row.problem and not row.row.todo]  # a row none of whose parts can run
         if len(errors) == len(rows) and not undecided:
             alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in names]
             if any(isinstance(one, Resolved) for one in alone):
@@ -187,25 +216,55 @@ class Planner:
         waiting = list(dict.fromkeys(undecided[key] for key in needed if key in undecided))
         if waiting:
             return PlannedRow(row, problem="; ".join(waiting), waits=True)
+        if len(table.settings) == 1:
+            return self._part(table, row, given, seeds, chosen, needed, table.settings[0])
+        parts = {under: self._part(table, row, given, seeds, chosen, needed, under) for under in table.settings}
+        problems = [part.problem for part in parts.values()]
+        return PlannedRow(
+            row,
+            [one for part in parts.values() for one in part.cells],
+            problems[0] if all(problems) else "",
+            label=next(iter(parts.values())).label,
+            parts=parts,
+        )
+
+    def _part(
+        self,
+        table: Table,
+        row: Row,
+        given: Given,
+        seeds: tuple[int, ...],
+        chosen: dict[str, Chosen],
+        needed: list[str],
+        under: Under,
+    ) -> PlannedRow:
+        """Plans a row under what some of the columns set."""
         origin = {"origin.table": spelt(table.name)}
         if needed:
             words = "; ".join(f"{key}={chosen[key].value} from table {chosen[key].table}" for key in needed)
             origin["origin.chosen"] = spelt(words)
-        options = _filled(table.base, chosen) | given.options | _filled(row.overrides, chosen) | origin
+        options = _filled(table.base, chosen) | given.options | _filled(row.overrides, chosen)
+        options |= _filled(dict(under), chosen) | origin
+        shown = under if len(table.settings) > 1 else ()
         cells = []
         for seed in seeds:
             overrides = [f"{key}={value}" for key, value in options.items()] + [f"seed={seed}"]
             resolved = self._resolved(overrides)
             if isinstance(resolved, ConfigError):
-                return PlannedRow(row, problem=str(resolved))
+                return PlannedRow(row, problem=str(resolved), under=shown)
             cells.append(self._cells.planned(resolved, overrides, _fingerprint(resolved.config)))
-        return PlannedRow(row, cells, label=self._label(table, row, chosen, cells[0]))
+        return PlannedRow(row, cells, label=self._label(table, row, chosen, under, cells[0]), under=shown)
 
-    def _label(self, table: Table, row: Row, chosen: dict[str, Chosen], cell: Planned) -> Label:
+    def _as_stated(self, table: Table, row: Row, chosen: dict[str, Chosen]) -> Resolved | ConfigError:
+        """Resolves a row as the table's file has it, under all that its columns set; the first mistake if any."""
+        states = [self._resolved(_own(table, row, chosen, dict(under))) for under in table.settings]
+        return next((one for one in states if isinstance(one, ConfigError)), states[0])
+
+    def _label(self, table: Table, row: Row, chosen: dict[str, Chosen], under: Under, cell: Planned) -> Label:
         """Returns how a cell differs from the run that the row's published numbers are of."""
         seed = f"seed={cell.seed}"
-        stated = self._resolved([*_own(table, row, chosen), seed])
-        published = self._resolved([*_own(table, row, chosen, table.on(row.name)), seed])
+        stated = self._resolved([*_own(table, row, chosen, dict(under)), seed])
+        published = self._resolved([*_own(table, row, chosen, table.on(row.name) | dict(under)), seed])
         beyond = "; ".join(source.beyond for source in table.cited(row.name) if source.beyond)
         if not isinstance(stated, Resolved):
             return Label(f"the row as the table states it cannot run here: {stated}", False, False)

@@ -10,6 +10,7 @@ from typing import Any
 from exp.tables import words
 from exp.tables.compare import Comparison, Entry
 from exp.tables.plan import PlannedRow
+from exp.tables.spec import setting
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -241,13 +242,15 @@ def _ranks(comparison: Comparison, column: str) -> dict[str, str]:
 def _labelled(comparison: Comparison) -> list[str]:
     """Returns the rows with a label of their own."""
     plan = comparison.plan
-    return [] if words.label(plan) else [row.row.name for row in plan.rows if row.label.text and row.results]
+    labelled = [row for row in plan.rows if any(part.label.text and part.results for part in row.each)]
+    return [] if words.label(plan) else [row.row.name for row in labelled]
 
 
 def _daggers(comparison: Comparison) -> str:
     """Returns what the daggers mean, each reason once."""
     named = set(_labelled(comparison))
-    reasons = dict.fromkeys(row.label.text for row in comparison.plan.rows if row.row.name in named)
+    rows = [row for row in comparison.plan.rows if row.row.name in named]
+    reasons = dict.fromkeys(part.label.text for row in rows for part in row.each if part.label.text)
     return rf"$^\dagger$ {escape('; '.join(reasons))}" if reasons else ""
 
 
@@ -312,6 +315,7 @@ def _record(comparison: Comparison, row: str, column: str, entry: Entry) -> dict
         "failed": entry.failed,
         "state": words.row_state(entry.row) if entry.mean is None else "measured",
         "label": entry.row.label.text or None,
+        **({"under": setting(entry.column.under)} if len(comparison.plan.table.settings) > 1 else {}),
         "values": {str(seed): value for seed, value in entry.values.items()},
     }
 

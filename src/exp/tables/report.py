@@ -232,26 +232,26 @@ def _claims(comparison: Comparison) -> Grid | None:
 
 
 def _listed(comparison: Comparison) -> list[tuple[PlannedRow, Planned]]:
-    return [(row, one) for row in comparison.plan.rows for one in row.cells]
+    return [(part, one) for row in comparison.plan.rows for part in row.each for one in part.cells]
 
 
 def _failure(row: PlannedRow, one: Planned) -> dict[str, str]:
     trace = one.cell.path / "error.txt"
     lines = trace.read_text(errors="replace").splitlines()[-ERROR_LINES:] if trace.is_file() else []
     note = one.cell.status().get("error", "")
-    return {"head": f"{row.row.name}, seed {one.seed}: {one.state}: {note}", "text": "\n".join(lines)}
+    return {"head": f"{row.title}, seed {one.seed}: {one.state}: {note}", "text": "\n".join(lines)}
 
 
 def _pictures(comparison: Comparison, folder: Path) -> list[dict[str, Any]]:
     """Pictures that the tasks left in the first finished cell of each row, those of one kind beside each other."""
     groups: dict[str, list[dict[str, str]]] = {}
-    for row in comparison.plan.rows:
-        if not row.results:
+    for part in (part for row in comparison.plan.rows for part in row.each):
+        if not part.results:
             continue
-        seed, (cell, _) = next(iter(row.results.items()))
+        seed, (cell, _) = next(iter(part.results.items()))
         for path in sorted([*cell.glob("*"), *cell.glob("*/*")]):
             if path.suffix in PICTURES:
-                image = _picture(path, folder) | {"caption": f"{row.row.name}, seed {seed}"}
+                image = _picture(path, folder) | {"caption": f"{part.title}, seed {seed}"}
                 groups.setdefault(path.stem.replace("_", " "), []).append(image)
     return [{"name": name, "images": images} for name, images in groups.items()]
 
@@ -265,7 +265,7 @@ def _picture(path: Path, folder: Path) -> dict[str, str]:
 
 def _cell(row: PlannedRow, one: Planned, folder: Path) -> dict[str, str]:
     changed = f" (changed since: {', '.join(one.changed[:4])})" if one.changed else ""
-    return {"text": f"{row.row.name}, seed {one.seed}: {one.state}{changed}", "link": _link(one.cell.path, folder)}
+    return {"text": f"{row.title}, seed {one.seed}: {one.state}{changed}", "link": _link(one.cell.path, folder)}
 
 
 def _link(path: Path, folder: Path) -> str:

@@ -40,7 +40,8 @@ class TableScreen(Screen):
 
     def names(self, cells: Iterable[Planned]) -> dict[str, str]:
         """The row of each cell by the cell's key, the first where several rows share it, and the seed."""
-        rows = {one.cell.resolved.key: row.row.name for row in reversed(self._plan.rows) for one in row.cells}
+        parts = [part for row in reversed(self._plan.rows) for part in row.each]
+        rows = {one.cell.resolved.key: part.title for part in parts for one in part.cells}
         return {one.resolved.key: f"{rows[one.resolved.key]} s{one.resolved.seed}" for one in cells}
 
     def pair(self, planned: Plan) -> list[Planned]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from exp.options.words import spelt
 from exp.tables.located import Located
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -57,6 +58,15 @@ class Bound:
 EXACT = ("result/params", "result/macs", "result/gflops_published")
 
 
+Under = tuple[tuple[str, Any], ...]
+"""Options of a column's cells with their values; empty where they are those of the row alone."""
+
+
+def setting(under: Under) -> str:
+    """Returns such options as words: ``data=cifar100``."""
+    return ", ".join(f"{key}={spelt(value)}" for key, value in under)
+
+
 @dataclass(frozen=True)
 class Column:
     """One metric of a table.
@@ -80,6 +90,7 @@ class Column:
         counted: Whether it counts something of the model itself.
         todo: What is missing before it can be measured, as where nobody knows yet which metric is meant.
         per: What a measured value is divided by, where the source prints millions of parameters, say.
+        under: Options that the column's cells have besides their row's, such as another data set.
     """
 
     name: str
@@ -98,6 +109,7 @@ class Column:
     counted: bool = False
     todo: str = ""
     per: float = 1.0
+    under: Under = ()
 
     @property
     def exact(self) -> bool:
@@ -283,6 +295,11 @@ class Table:
     def varied(self) -> list[str]:
         """The options that rows set."""
         return list(dict.fromkeys(key for row in self.rows.values() for key in row.overrides))
+
+    @property
+    def settings(self) -> list[Under]:
+        """What the columns are measured under, each once; a row has cells for every one of them."""
+        return list(dict.fromkeys(column.under for column in self.columns.values()))
 
     @property
     def needs(self) -> list[str]:

@@ -7,7 +7,7 @@ from exp.sweep.summary import count, duration
 from exp.tables.compare import Comparison, Entry, open_rows
 from exp.tables.hypotheses import PRIMARY_SHARE, ROWS
 from exp.tables.plan import PlannedRow, TablePlan
-from exp.tables.spec import Citation
+from exp.tables.spec import Citation, Under, setting
 from exp.tables.statistics import ALPHA
 
 HEADINGS = (
@@ -205,6 +205,8 @@ def criteria(comparison: Comparison, column: str) -> str:
     """A column's heading: name, unit, direction, criteria."""
     one = comparison.plan.table.columns[column]
     words = [f"{column} ({one.unit})" if one.unit else column, "more is better" if one.higher else "less is better"]
+    if one.under:
+        words.append(f"under {setting(one.under)}")
     if one.primary:
         words.append("primary")
     if one.censored:
@@ -236,9 +238,15 @@ def costs(comparison: Comparison, row: str) -> tuple[str, str, str]:
 
 
 def label(plan: TablePlan) -> str:
-    """How the whole table differs from what was published; empty where rows differ in different ways or not at all."""
-    labels = {row.label.text for row in plan.rows if row.cells}
-    return labels.pop() if len(labels) == 1 else ""
+    """How the whole table differs from what was published; empty where rows differ in different ways or not at all.
+
+    Columns under different settings may differ in different ways.
+    """
+    labels: dict[Under, set[str]] = {}
+    for part in (part for row in plan.rows for part in row.each if part.cells):
+        labels.setdefault(part.under, set()).add(part.label.text)
+    alike = all(len(texts) == 1 for texts in labels.values())
+    return "; ".join(filter(None, dict.fromkeys(text for texts in labels.values() for text in texts))) if alike else ""
 
 
 def label_words(plan: TablePlan) -> str:
@@ -249,12 +257,13 @@ def label_words(plan: TablePlan) -> str:
 def problems(plan: TablePlan) -> list[str]:
     """Rows that cannot run, each reason once."""
     by_reason: dict[str, list[str]] = {}
-    for row in plan.rows:
-        if row.problem:
-            by_reason.setdefault(row.problem, []).append(row.row.name)
+    parts = [part for row in plan.rows for part in ([row] if row.problem else row.each)]
+    for part in parts:
+        if part.problem:
+            by_reason.setdefault(part.problem, []).append(part.title)
     return [
-        f"{'no row' if len(names) == len(plan.rows) else ', '.join(names)} can run here: {reason}"
-        if len(names) == len(plan.rows)
+        f"no row can run here: {reason}"
+        if len(names) == len(parts)
         else f"{', '.join(names)}: cannot run here: {reason}"
         for reason, names in by_reason.items()
     ]
@@ -302,7 +311,7 @@ def row_labels(plan: TablePlan) -> list[str]:
     """Labels of single rows, where they are not the whole table's."""
     if label(plan):
         return []
-    return [f"{row.row.name}: {row.label.text}" for row in plan.rows if row.label.text]
+    return [f"{part.title}: {part.label.text}" for row in plan.rows for part in row.each if part.label.text]
 
 
 def _alike(plan: TablePlan) -> list[str]:

@@ -25,17 +25,14 @@ def listed(cell: CellState, remaining: Remaining) -> dict[str, Any]:
     """Returns what the list of cells shows of a cell, under short keys since there may be thousands."""
     status = cell.status
     known: dict[str, Any] = {"i": cell.id, "n": cell.name, "s": cell.state, "k": cell.monitor[0]}
-    if cell.state == "running":
-        known |= {
-            "e": status.get("epoch"),
-            "m": status.get("max_epochs"),
-            "now": (status.get("metrics") or {}).get(cell.monitor[0]),
-            "l": remaining.of_cell(cell),
-            "mem": status.get("memory_bytes"),
-        }
-    elif cell.state == "done":
+    if cell.state == "done":
         known |= {"e": cell.result.get("epochs"), "now": cell.shown.get(cell.monitor[0])}
         known["t"] = cell.result.get("train_seconds")
+    else:
+        now = (status.get("metrics") or {}).get(cell.monitor[0])
+        known |= {"e": status.get("epoch"), "m": status.get("max_epochs"), "now": now}
+    if cell.state == "running":
+        known |= {"l": remaining.of_cell(cell), "mem": status.get("memory_bytes")}
     known |= {"f": round(cell.progress, 4), "v": cell.value, "r": cell.speed, "w": cell.monitor[1]}
     known |= {"d": status.get("device") or cell.result.get("device"), "h": host_of(cell)}
     known |= {"x": cell.note, "a": status.get("alarm")}
@@ -157,9 +154,10 @@ def table(comparison: Comparison) -> dict[str, Any]:
             "notes": words.notes(comparison),
             "figures": [_figure(item) for item in figures(comparison)],
             "cells": [
-                {"i": f"{item.cell.task}/{item.cell.path.name}", "n": f"{row.row.name} s{item.seed}", "s": item.state}
+                {"i": f"{item.cell.task}/{item.cell.path.name}", "n": f"{part.title} s{item.seed}", "s": item.state}
                 for row in plan.rows
-                for item in row.cells
+                for part in row.each
+                for item in part.cells
             ],
         }
     )

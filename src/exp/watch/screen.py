@@ -1,7 +1,7 @@
 """What ``exp watch`` shows in a terminal, as text for any width: the list of cells, and one cell opened."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -18,15 +18,14 @@ from exp.watch.text_files import tail
 STYLES = {
     "done": "green", "running": "cyan", "failed": "red", "diverged": "magenta", "waiting": "dim", "reading": "dim",
 }  # fmt: skip
-WIDE = 110
-"""Letters from which on a line has room for the device, memory and host."""
-
 HEADINGS = ("cell", "state", "epoch", "metric (best)", "samples/s", "time", "device", "memory", "host")
-FIRST_WIDE = 6
-"""The first of the headings that narrow terminals have no room for."""
+SPARED = (8, 7, 6, 4)
+"""Places of the headings that a narrow terminal goes without, the first that is spared first."""
 BAR = 40
 """Letters of the bar that shows how much of all cells is over."""
-RIGHT = (2, 3, 4, 5, 7)
+TIME = 5
+"""Place of the time."""
+RIGHT = (2, 3, 4, TIME, 7)
 """Places of the columns of numbers."""
 
 PAGES = ("curves", "log", "error")
@@ -64,16 +63,24 @@ def listing(cells: Sequence[CellState], remaining: Remaining, width: int, chosen
     Args:
         cells: The cells in order.
         remaining: Judges the time left.
-        width: Letters a line; narrow ones have no device, memory and host, and shorter names.
+        width: Letters a line; narrow ones have no host, memory, device and speed. A name that has no room even then
+            keeps its two ends, since cells differ in their seed at least.
         chosen: Which of them is marked.
     """
-    wide = width >= WIDE
     rows = [_fields(cell, remaining) for cell in cells]
-    headings = [*HEADINGS[: len(HEADINGS) if wide else FIRST_WIDE]]
-    rooms = [max(len(text) for text in column) for column in zip(headings, *rows, strict=False)]
-    others = sum(rooms[1:]) + 2 * len(rooms)
-    rooms[0] = max(10, min(rooms[0], width - others - 1))
-    lines = [_line(headings, rooms, "dim", "dim")]
+    rooms = {place: max(len(text) for text in column) for place, column in enumerate(zip(HEADINGS, *rows, strict=True))}
+
+    def over() -> int:
+        return 2 + sum(rooms.values()) + 2 * (len(rooms) - 1) - width
+
+    for place in SPARED:
+        if over() > 0:
+            del rooms[place]
+    if over() > 0:  # what is left of a running cell's time is told from what another took by the cell's state
+        rows = [[text.removesuffix(" left") for text in fields] for fields in rows]
+        rooms[TIME] = max(len(fields[TIME]) for fields in (HEADINGS, *rows))
+    rooms[0] = max(10, rooms[0] - max(0, over()))
+    lines = [_line(HEADINGS, rooms, "dim", "dim")]
     for place, (cell, fields) in enumerate(zip(cells, rows, strict=True)):
         lines.append(_line(fields, rooms, "bold" if place == chosen else "", STYLES[cell.state], place == chosen))
         if remark := _remark(cell):
@@ -97,13 +104,16 @@ def _fields(cell: CellState, remaining: Remaining) -> list[str]:
     ]
 
 
-def _line(fields: Sequence[str], rooms: Sequence[int], name: str, state: str, chosen: bool = False) -> Text:
-    """Returns one line: the fields at their places, the cell's name shortened to its room."""
+def _line(fields: Sequence[str], rooms: Mapping[int, int], name: str, state: str, chosen: bool = False) -> Text:
+    """Returns one line: the fields that have room at their places, the cell's name shortened in its middle to its."""
     line = Text(no_wrap=True, overflow="ellipsis").append("❯ " if chosen else "  ", style="bold")
-    for place, (text, room) in enumerate(zip(fields, rooms, strict=False)):
-        short = text if len(text) <= room else text[: room - 1] + "…"
+    for place, room in rooms.items():
+        text = fields[place]
+        end = room // 2
+        short = text if len(text) <= room else text[: room - 1 - end] + "…" + text[len(text) - end :]
         style = name if place == 0 else state if place == 1 else "dim" if name == "dim" else ""
         line.append(short.rjust(room) if place in RIGHT else short.ljust(room), style=style).append("  ")
+    line.rstrip()
     return line
 
 

@@ -99,9 +99,9 @@ class _Site:
         """Returns the cells that have begun, by id; one that is in several tables goes by its name in the first."""
         cells: dict[str, CellState] = {}
         for comparison in self.comparisons:
-            for row in comparison.plan.rows:
-                for planned in row.cells:
-                    cell = CellState(planned.cell.path, f"{row.row.name} s{planned.seed}")
+            for part in (part for row in comparison.plan.rows for part in row.each):
+                for planned in part.cells:
+                    cell = CellState(planned.cell.path, f"{part.title} s{planned.seed}")
                     if planned.state != "missing" and cell.id not in cells:
                         cell.look()
                         cells[cell.id] = cell

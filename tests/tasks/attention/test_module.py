@@ -104,6 +104,9 @@ def test_the_van_recipe_trains_on_a_folder(photos: Path, train: Train) -> None:
     assert result["config"]["trainer"]["ema"] == 0.9999
     assert result["samples_seen"] > 0
     assert (result["path"] / "attention.png").exists()
+    pictures = {path.name for path in result["path"].glob("*.png")}
+    assert ("confident.png" in pictures) == (result["test"]["top1"] > 0)
+    assert ("mistakes.png" in pictures) == (result["test"]["top1"] < 100)
 
 
 @pytest.mark.parametrize(

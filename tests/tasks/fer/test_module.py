@@ -53,7 +53,9 @@ def test_a_cell_leaves_scores_pictures_and_a_verdict(train: Train) -> None:
     hits = sum(row[place] for place, row in enumerate(result["confusion"]))
     assert result["test"]["top1"] == pytest.approx(100 * hits / 70)
     assert list(found["fit"]["gradients"]["layers"]) == [*(f"features.{n}.conv" for n in range(4)), "head.3"]
-    assert {"confusion.png", "curves.png", "mistakes.png"} <= {path.name for path in result["path"].iterdir()}
+    assert {"confusion.png", "curves.png", "mistakes.png", "confident.png"} <= {
+        path.name for path in result["path"].iterdir()
+    }
     assert all(cv2.imread(str(path)) is not None for path in result["path"].glob("*.png"))
 
 

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -47,6 +48,8 @@ def test_a_cell_from_end_to_end(train: Train) -> None:
     assert result["test"]["ceiling_f1_50"] > 99
     assert result["macs"] > 0
     assert result["samples_seen"] == 24
+    pictures = [cv2.imread(str(result["path"] / f"{name}.jpg")) for name in ("lanes", "lanes_best", "lanes_worst")]
+    assert {picture.shape for picture in pictures} == {pictures[0].shape}
     lines = read_metrics(result["path"] / "metrics.jsonl")
     losses = [line["loss"] for line in lines if line["split"] == "train"]
     assert losses[1] < losses[0]

@@ -152,7 +152,7 @@ class Fer(ImageTask):
 
     def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
         """Leaves pictures in the cell; returns scores of each class, copies, and how the net fits."""
-        from exp.metrics.pictures import draw_confusion, draw_curves, draw_mistakes
+        from exp.metrics.pictures import draw_confusion, draw_curves, surest_answers, worst_mistakes
 
         assert self._tested is not None
         details = self._tested.details()
@@ -165,7 +165,8 @@ class Fer(ImageTask):
         draw_curves(folder / "curves.png", fit["curve"], title=f"{fit['verdict']}: {fit['why']}")
         part = self.splits["test"]
         probabilities = self.probabilities(part.images)
-        draw_mistakes(folder / "mistakes.png", part.images[:, 0], part.labels, probabilities, self.class_names, SHOWN)
+        self._draw_answers(folder / "mistakes.png", worst_mistakes(part.labels, probabilities, SHOWN), probabilities)
+        self._draw_answers(folder / "confident.png", surest_answers(part.labels, probabilities, SHOWN), probabilities)
         copies = {
             name: {"exact": int((_copies(part) & EXACT > 0).sum()), "near": int((_copies(part) & NEAR > 0).sum())}
             for name, part in self.splits.items()
@@ -174,6 +175,14 @@ class Fer(ImageTask):
         return chart | {
             "fer": {"train_top1": train_top1, "fit": fit, "test": details, "copies_of_earlier_parts": copies}
         }
+
+    def _draw_answers(self, path: Path, rows: np.ndarray, probabilities: np.ndarray) -> None:
+        """Draws some faces of the test part, each with what it is, what it was taken for and how surely."""
+        from exp.metrics.pictures import caption, draw_answers
+
+        part, answers, names = self.splits["test"], probabilities.argmax(1), self.class_names
+        captions = [caption(names[part.labels[row]], names[answers[row]], probabilities[row].max()) for row in rows]
+        draw_answers(path, [part.images[row, 0] for row in rows], captions)
 
     def _top1(self, split: str) -> float:
         """Returns the accuracy in percent of the weights as they are, without augmentation or dropout."""

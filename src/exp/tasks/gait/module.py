@@ -256,7 +256,7 @@ class Gait(Task):
         return {"embedding": list(features.shape[1:]), "peak_gib": round(_peak_bytes(self.device) / 2**30, 4)}
 
     def _draw(self, folder: Path, features: np.ndarray, clips: Clips) -> None:
-        """Writes silhouettes.png, views.png and search.png."""
+        """Writes silhouettes.png, views.png, search.png, probes_worst.png and probes_best.png."""
         options = self.config.task
         report = evaluate(features, clips.ids, clips.types, clips.views, metric=options.metric)
         pictures.draw_views(folder / "views.png", report.conditions)
@@ -279,6 +279,10 @@ class Gait(Task):
             for row in nearest
         ]
         pictures.draw_search(folder / "search.png", (_named(clips, probe), pictures.strip(clips.read(probe))), found)
+        worst, best = pictures.extreme_probes(parts, clips.ids, clips.types, clips.views, options.metric)
+        for name, cases in (("probes_worst", worst), ("probes_best", best)):
+            shown = [[(_named(clips, row), pictures.strip(clips.read(row), 5)) for row in case] for case in cases]
+            pictures.draw_probes(folder / f"{name}.png", shown)
 
 
 def _peak_bytes(device: torch.device) -> int:

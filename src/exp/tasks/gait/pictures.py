@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from exp.tasks.gait.metrics.casia_b import GALLERY, PROBES, Condition
+from exp.tasks.gait.metrics.casia_b import GALLERY, PROBES, Condition, distances
+from exp.tasks.gait.options import Metric
 
 _SHOWN = 10
 """Frames of a strip."""
+_EXTREMES = 4
+"""Probes on a picture of the worst, or the best."""
 _NAMES = {"nm": "normal", "bg": "bag", "cl": "coat"}
 
 
@@ -99,6 +102,56 @@ def example_probe(ids: np.ndarray, types: np.ndarray, views: np.ndarray) -> tupl
         if len(probes) and len(gallery):
             return int(probes[0]), gallery
     return None
+
+
+def extreme_probes(
+    parts: np.ndarray, ids: np.ndarray, types: np.ndarray, views: np.ndarray, metric: Metric
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """Returns the probes of the middle angle that are found worst and best, among walks of other angles.
+
+    That is by how much farther away the nearest walk of the same person is than the nearest one of another.
+
+    Args:
+        parts: Embeddings, see ``exp.tasks.gait.metrics.casia_b.part_major``.
+        ids: (n,) persons.
+        types: (n,) walks.
+        views: (n,) angles.
+        metric: Distance of two walks.
+
+    Returns:
+        Probe, nearest walk of the same person, and nearest of another, of each; the most extreme first.
+    """
+    middle = sorted(set(views.tolist()))[len(set(views.tolist())) // 2]
+    probes = np.flatnonzero(np.isin(types, [kind for kinds in PROBES.values() for kind in kinds]) & (views == middle))
+    gallery = np.flatnonzero(np.isin(types, GALLERY) & (views != middle))
+    same = ids[probes][:, None] == ids[gallery]
+    probes, same = probes[same.any(1) & ~same.all(1)], same[same.any(1) & ~same.all(1)]
+    if not len(probes):
+        return [], []
+    between = distances(parts, probes, gallery, metric)
+    own, other = np.where(same, between, np.inf), np.where(same, np.inf, between)
+    order = np.argsort(own.min(1) - other.min(1), kind="stable")
+    cases = [(int(probes[n]), int(gallery[own[n].argmin()]), int(gallery[other[n].argmin()])) for n in order]
+    return cases[::-1][:_EXTREMES], cases[:_EXTREMES]
+
+
+def draw_probes(path: Path, cases: Sequence[Sequence[tuple[str, np.ndarray]]]) -> None:
+    """Draws probes, each beside the nearest walk of the same person and of another; nothing where there are none.
+
+    Args:
+        path: The PNG file.
+        cases: Name and strip of each probe and of those two walks.
+    """
+    if not cases:
+        return
+    figure, panels = _figure(12, 1.35 * len(cases), len(cases), 3)
+    heads = ("probe", "nearest of the same person", "nearest of another")
+    for place, axes in enumerate(panels):
+        name, image = cases[place // 3][place % 3]
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="equal")
+        _bare(axes)
+        axes.set_title(f"{heads[place % 3]}: {name}", fontsize=8)
+    _save(figure, path)
 
 
 def _figure(width: float, height: float, rows: int, columns: int) -> tuple[Any, Any]:

@@ -5,6 +5,7 @@ would have revealed it.
 """
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,7 @@ class Lane(Task):
         self.register_buffer("y_stage", torch.zeros((), dtype=torch.long))
         self.register_buffer("x_loss", torch.zeros(2, dtype=torch.float64))
         self._splits: dict[str, LaneSplit] = {}
+        self._scored: LaneScores | None = None
         self._before: dict[str, float] = {}
         self._grad_norm: Tensor | None = None
         self._stage_weight: float | None = None
@@ -263,7 +265,7 @@ class Lane(Task):
         if self._grad_norm is not None:
             extra["grad_norm"] = float(self._grad_norm)
         blocks = len(self.model.blocks) if self.config.task.probe else 0
-        return LaneScores(
+        self._scored = LaneScores(
             self.codec,
             split.lanes,
             split.categories,
@@ -272,6 +274,7 @@ class Lane(Task):
             extra=extra,
             prompts=self._prompts,
         )
+        return self._scored
 
     @property
     def _prompts(self) -> list[int]:
@@ -330,3 +333,17 @@ class Lane(Task):
             for alarm in raised:
                 _log.warning("%s: %s", where, alarm)
         return scores | {"alarms": float(len(raised))}
+
+    def finish(self, folder: Path, best: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any]:
+        """Leaves frames of the test with labels and written lanes: spread over it, the best and the worst of rank 0."""
+        from exp.tasks.lane.pictures import draw_frames
+
+        assert self._scored is not None
+        part, extremes = self._splits["test"], self._scored.extremes
+        for name, cases in (("lanes", self._scored.spread), ("worst", extremes.worst), ("best", extremes.best)):
+            frames = [
+                (f"{part.names[c.row]}: IoU {c.score:.2f}", part.images[c.row], c.shown, part.lanes[c.row])
+                for c in cases
+            ]
+            draw_frames(folder / ("lanes.jpg" if name == "lanes" else f"lanes_{name}.jpg"), self.codec.view, frames)
+        return {}

@@ -25,9 +25,9 @@ from exp.tasks.lane.data.codec import LaneCodec
 from exp.tasks.lane.data.lines import ENDING, LabelReport, clean, read_lines, write_lines
 from exp.tasks.lane.data.view import View
 from exp.tasks.lane.module import CELL, Lane
+from exp.tasks.lane.pictures import draw_lanes
 
 OPTIONS = ("ckpt", "out", "temperature", "seed", "batch_size", "prompts")
-_COLOURS = ((255, 200, 0), (0, 220, 90), (60, 140, 255), (230, 60, 200), (250, 90, 60), (120, 230, 240))
 
 
 def predict(options: dict[str, str], paths: Sequence[Path]) -> int:
@@ -183,10 +183,7 @@ def _known(codec: LaneCodec, lanes: Sequence[np.ndarray]) -> np.ndarray:
 
 def _draw(path: Path, picture: np.ndarray, lanes: Sequence[np.ndarray]) -> None:
     canvas = np.ascontiguousarray(picture[..., ::-1])
-    thickness = max(1, round(picture.shape[1] / 300))
-    for number, lane in enumerate(lanes):
-        colour = _COLOURS[number % len(_COLOURS)]
-        cv2.polylines(canvas, [np.rint(lane).astype(np.int32)], False, colour, thickness, cv2.LINE_AA)
+    draw_lanes(canvas, lanes)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), canvas):
         raise DataError(f"{path}: cannot be written")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from exp.metrics.extremes import Case, Extremes
 from exp.tasks.lane.data.codec import LaneCodec
 from exp.tasks.lane.metrics.area import LINE_WIDTH, Area
 from exp.tasks.lane.metrics.culane import CROSS, MF1, areas, count, matched
@@ -20,6 +21,8 @@ SWAP_IOU = 0.5
 """Threshold of the F1 with another image's labels."""
 SWAPPED_IMAGES = 2000
 """Images of a rank that take part in the swap; their lanes have to be kept until the end."""
+SHOWN = 4
+"""Frames of which lanes are kept for pictures: spread over the part, the best and the worst."""
 _REPORTED = {0.5: "f1_50", 0.75: "f1_75", 0.9: "f1_90"}
 
 
@@ -70,6 +73,8 @@ class LaneScores(Metric):
     Attributes:
         sums: float64 (sums,), see ``update``.
         probed: Whether the attention to the image has been measured.
+        spread: Frames evenly spread over the part, in their order, each with the lanes written on it.
+        extremes: The frames with the best and the worst mean IoU of their lanes, a lane too few or too many being 0.
     """
 
     full_state_update = False
@@ -106,12 +111,16 @@ class LaneScores(Metric):
         self._place = {name: place for place, name in enumerate(self._names)}
         self.add_state("sums", torch.zeros(len(self._names), dtype=torch.float64), dist_reduce_fx="sum")
         self.probed = False
+        self.spread: list[Case] = []
+        self.extremes = Extremes(SHOWN)
+        self._chosen = set(np.linspace(0, max(0, len(labels) - 1), SHOWN).astype(int).tolist())
         self._seen: list[tuple[list[Area | None], list[Area | None]]] = []
 
     def reset(self) -> None:
         """Empties the sums, and forgets the lanes that were kept for the swap."""
         super().reset()
         self.probed = False
+        self.spread, self.extremes = [], Extremes(SHOWN)
         self._seen = []
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
@@ -176,9 +185,9 @@ class LaneScores(Metric):
         bend, bends = zigzag(x, bins=codec.tokens.nbins, width=view.width)
         self._add("bend", bend)
         self._add("bends", bends)
+        written = codec.lanes(x)
         predicted, known = (
-            areas(lanes, view.image_height, view.image_width, self.line_width)
-            for lanes in (codec.lanes(x), self.labels[row])
+            areas(lanes, view.image_height, view.image_width, self.line_width) for lanes in (written, self.labels[row])
         )
         self._add("predicted", len(predicted))
         self._add("labelled", len(known))
@@ -187,6 +196,11 @@ class LaneScores(Metric):
             self._count(f"{{}}_{threshold:g}", ious, predicted, known, threshold)
         if self.categories[row]:
             self._count(f"{{}}_{self.categories[row]}", ious, predicted, known, 0.5)
+        most = max(len(predicted), len(known))
+        case = Case(float(ious.sum()) / most if most else 1.0, row, written)
+        self.extremes.add([case])
+        if row in self._chosen:
+            self.spread = sorted([*self.spread, case], key=lambda case: case.row)
         if len(self._seen) < SWAPPED_IMAGES:
             self._seen.append((predicted, known))
 
