@@ -77,7 +77,7 @@ def walks() -> dict[str, np.ndarray]:
 
 
 def by_pair(features: np.ndarray, ids: np.ndarray, types: np.ndarray, views: np.ndarray) -> dict[str, float]:
-    """All scores, the conditions' with one distance matrix and one sorting for each of the 3 x 11 x 11 pairs of angles."""
+    """All scores; the conditions' with a distance matrix and a sorting for each of the 3 x 11 x 11 pairs of angles."""
     names, scores = sorted(set(views.tolist())), {}
     for condition, kinds in PROBES.items():
         found: dict[str, list[float]] = {name: [] for name in ("r1", "r5", "map", "minp")}
