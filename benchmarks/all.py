@@ -32,9 +32,9 @@ def main() -> int:
         )
         rows[script] = [json.loads(line) for line in done.stdout.splitlines()]
         failed |= done.returncode != 0
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({**here, "rows": rows}, indent=1) + "\n")
         print(f"{script}: {len(rows[script])} rows, {time.monotonic() - began:.0f} s so far", flush=True)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({**here, "rows": rows}, indent=1) + "\n")
     return int(failed)
 
 

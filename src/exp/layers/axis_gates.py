@@ -31,7 +31,7 @@ def scaled(x: Tensor, terms: Sequence[Sequence[Tensor]]) -> Tensor:
     numbers = iter(range(len(gates)))
     plan = tuple(tuple(next(numbers) for _ in term) for term in terms)
     placed = [as_stored(gate, place).contiguous() for gate in gates]
-    return as_usual(_Scaled.apply(memory, plan, *placed), place)  # type: ignore[no-untyped-call]
+    return as_usual(_Scaled.apply(memory, plan, *placed), place)
 
 
 def _sum_of_products(terms: Sequence[Sequence[Tensor]]) -> Tensor:

@@ -30,7 +30,7 @@ def pool_axes(x: Tensor, names: Sequence[str], axes: Sequence[int]) -> list[Tens
     if lies is None:
         return [torch.stack([pool_axis(x, name, axis) for name in names], 1) for axis in axes]
     memory, place = lies
-    pooled = _Pools.apply(memory, tuple(names), tuple(place[axis] for axis in axes))  # type: ignore[no-untyped-call]
+    pooled = _Pools.apply(memory, tuple(names), tuple(place[axis] for axis in axes))
     reverse = [place[1] > 1 and axis != 1 for axis in axes]
     return [planes.transpose(2, 3) if turn else planes for planes, turn in zip(pooled, reverse, strict=True)]
 

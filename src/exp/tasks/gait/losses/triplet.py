@@ -103,7 +103,7 @@ def part_distances(embeddings: Tensor) -> Tensor:
     """
     with torch.autocast(embeddings.device.type, enabled=False):
         x: Tensor = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
-        distances: Tensor = _PartDistances.apply(x)  # type: ignore[no-untyped-call]
+        distances: Tensor = _PartDistances.apply(x)
         return distances
 
 
@@ -123,7 +123,7 @@ def batch_all_triplet(distances: Tensor, labels: Tensor, *, margin: float, self_
     positive = same if self_positive else same & ~itself
     parts, n = distances.shape[:2]
     with torch.autocast(distances.device.type, enabled=False):
-        loss, terms = _Hinges.apply(distances, positive, same, margin)  # type: ignore[no-untyped-call]
+        loss, terms = _Hinges.apply(distances, positive, same, margin)
     possible = (positive.sum(1) * (~same).sum(1)).sum() * parts
     return TripletLoss(
         loss,
