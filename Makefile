@@ -74,6 +74,7 @@ test-real: $(READY)
 
 docs: .venvs/docs/.ready
 	NO_MKDOCS_2_WARNING=1 .venvs/docs/bin/mkdocs build --strict --quiet
+
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/all.py
 	$(BIN)/python benchmarks/render.py

@@ -93,7 +93,10 @@ def step(forward: Forward, x: Tensor, grad: Tensor) -> Callable[[], None]:
 
 
 def same(block: nn.Module, twin: Forward, shape: tuple[int, ...], layout: torch.memory_format) -> bool:
-    """Returns whether output and all gradients agree; of a channel's few sums to 1e-3, of the rest to 1e-5."""
+    """Returns whether output and gradients agree to 1e-5; those of all parameters relative to the largest of them.
+
+    The bias of a convolution before a batch norm has no gradient but rounding, so no parameter can be judged by itself.
+    """
     torch.manual_seed(1)
     x = torch.randn(2, *shape[1:]).contiguous(memory_format=layout).requires_grad_()
     wanted = [x, *block.parameters()]
@@ -102,7 +105,8 @@ def same(block: nn.Module, twin: Forward, shape: tuple[int, ...], layout: torch.
         y = forward(x)
         found.append((y, torch.autograd.grad((y * y.detach().cos()).sum(), wanted)))
     (y, ours), (z, theirs) = found
-    return close([y, ours[0]], [z, theirs[0]], 1e-5) and close(ours[1:], theirs[1:], 1e-3)
+    mine, other = (torch.cat([grad.flatten() for grad in grads[1:]]) for grads in (ours, theirs))
+    return close([y, ours[0], mine], [z, theirs[0], other], 1e-5)
 
 
 def rows() -> Iterator[Row]:
