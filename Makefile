@@ -13,6 +13,7 @@
 # make test-lowest    the lowest versions that pyproject.toml allows, on Python 3.10 (PYTHON_LOWEST)
 # make test-newest    the newest versions of everything, on the newest Python that torch supports (PYTHON_NEWEST)
 # make docs           the documentation as a site in build/site, without warnings
+# make bench          what was written to be fast against plain twins, into docs/performance.md (some minutes)
 # make bench-sweep    12 cells by separate commands, Hydra's launchers and ours
 
 PYTHON ?= python3
@@ -22,7 +23,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .PHONY: run test test-fast test-slow test-browser test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-timm test-real
-.PHONY: docs bench-sweep lint help clean
+.PHONY: docs bench bench-sweep lint help clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -78,6 +79,10 @@ test-real: $(READY)
 
 docs: .venvs/docs/.ready
 	NO_MKDOCS_2_WARNING=1 .venvs/docs/bin/mkdocs build --strict --quiet
+
+bench: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/all.py
+	$(BIN)/python benchmarks/render.py
 
 bench-sweep: .venvs/plugins/.ready
 	OMP_NUM_THREADS=1 .venvs/plugins/bin/python benchmarks/sweep.py

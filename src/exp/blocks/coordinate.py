@@ -11,11 +11,14 @@ ONNX form for free sizes.
 from typing import Any, Literal, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from exp.blocks.options import CoordinateAttentionOptions
 from exp.layers.activations import make_activation, make_gate
-from exp.layers.pools import pool_axis
+from exp.layers.axis_gates import scaled
+from exp.layers.axis_pools import pool_axes
+from exp.layers.backend import eager_on_cpu
 
 Plane = Literal["hw", "cw", "ch"]
 
@@ -71,33 +74,53 @@ class CoordinateGates(nn.Module):
     def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the two maps before the gate, each broadcastable to x (B, C, H, W): first along A, then along B."""
         axis_r, axis_a, axis_b = _AXES[self.plane]
-        # (n, P, r, a + b): every profile with the mixed axis r before the position.
-        profiles = torch.cat([self._profiles(x, axis_b), self._profiles(x, axis_a)], 3)
-        if self.plane == "hw":
-            profiles = profiles.flatten(1, 2).unsqueeze(3)  # (n, P c, h + w, 1)
-        hidden = self.act(self.bn1(self.conv1(profiles)))
-        position = 2 if self.plane == "hw" else 3
         size_a = x.shape[axis_a]
-        along_a, along_b = hidden.split([size_a, hidden.shape[position] - size_a], position)
-        out_a, out_b = self.conv_h(along_a), self.conv_w(along_b)
-        if self.plane == "hw":  # (n, c, h, 1) and (n, c, w, 1)
-            return out_a, out_b.transpose(2, 3)
-        out_a, out_b = out_a.squeeze(1), out_b.squeeze(1)  # (n, r, a) and (n, r, b)
+        # (n, P, r, a + b): every profile with the mixed axis r before the position.
+        over_b, over_a = pool_axes(x, self.pools, [axis_b, axis_a])
+        profiles = torch.cat([self._mixed_first(over_b, axis_b), self._mixed_first(over_a, axis_a)], 3)
+        if self.plane == "hw":
+            out_a, out_b = self._channel_logits(profiles.flatten(1, 2), size_a)
+            return out_a.unsqueeze(3), out_b.unsqueeze(2)
+        hidden = self.act(self.bn1(self.conv1(profiles)))
+        along_a, along_b = hidden.split([size_a, hidden.shape[3] - size_a], 3)
+        out_a, out_b = self.conv_h(along_a).squeeze(1), self.conv_w(along_b).squeeze(1)  # (n, r, a) and (n, r, b)
         return self._place(out_a, axis_r, axis_a), self._place(out_b, axis_r, axis_b)
+
+    def _channel_logits(self, profiles: Tensor, height: int) -> tuple[Tensor, Tensor]:
+        """Returns the two maps (n, c, h) and (n, c, w) of the profiles (n, P c, h + w)."""
+        sizes = [height, profiles.shape[2] - height]
+        if not eager_on_cpu(profiles):
+            hidden = self.act(self.bn1(self.conv1(profiles.unsqueeze(3))))
+            along_h, along_w = hidden.split(sizes, 2)
+            return self.conv_h(along_h).squeeze(3), self.conv_w(along_w).squeeze(3)
+        # A product of matrices is what a 1x1 convolution is; oneDNN takes two to three times as long for these sizes.
+        mixed = _pointwise(self.conv1, profiles.transpose(1, 2))  # (n, h + w, hidden)
+        hidden = self.act(self.bn1(mixed.transpose(1, 2).unsqueeze(3))).squeeze(3).transpose(1, 2)
+        along_h, along_w = hidden.split(sizes, 1)
+        return _pointwise(self.conv_h, along_h).transpose(1, 2), _pointwise(self.conv_w, along_w).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the product of the two gates, (B, C, H, W)."""
-        logit_a, logit_b = self.logits(x)
-        return self.gate(logit_a) * self.gate(logit_b)
+        gate_a, gate_b = self.gates(x)
+        return gate_a * gate_b
 
-    def _profiles(self, x: Tensor, pooled: int) -> Tensor:
+    def gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the two gates, broadcastable to x."""
+        logit_a, logit_b = self.logits(x)
+        return self.gate(logit_a), self.gate(logit_b)
+
+    def _mixed_first(self, profile: Tensor, pooled: int) -> Tensor:
         kept = [axis for axis in (1, 2, 3) if axis != pooled]
-        stacked = torch.stack([pool_axis(x, name, pooled) for name in self.pools], 1)
-        return stacked if kept[0] == _AXES[self.plane][0] else stacked.transpose(2, 3)
+        return profile if kept[0] == _AXES[self.plane][0] else profile.transpose(2, 3)
 
     def _place(self, profile: Tensor, axis_r: int, axis: int) -> Tensor:
         ordered = profile if axis_r < axis else profile.transpose(1, 2)
         return ordered.unsqueeze(6 - axis_r - axis)
+
+
+def _pointwise(conv: nn.Conv2d, rows: Tensor) -> Tensor:
+    """Returns a 1x1 convolution of rows (..., channels)."""
+    return F.linear(rows, conv.weight.flatten(1), conv.bias)
 
 
 class CoordinateAttention(nn.Module):
@@ -120,7 +143,7 @@ class CoordinateAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (B, C, H, W) times the gates, same shape; the products of several planes are averaged."""
-        gates = [plane(x) for plane in self.planes.values()]
-        if len(gates) == 1:
-            return x * gates[0]
-        return x * (torch.stack(gates).sum(0) / len(gates))
+        gates = [cast("CoordinateGates", plane).gates(x) for plane in self.planes.values()]
+        if len(gates) > 1:
+            gates = [(along / len(gates), across) for along, across in gates]
+        return scaled(x, gates)

@@ -36,6 +36,12 @@ class BranchFusion(nn.Module):
         if self.weight is not None:
             nn.init.constant_(self.weight, 1 / self.branches)
 
+    def terms(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Returns the maps times their weights, of which the fused map is the sum; none of them is broadcast yet."""
+        if self.weight is None:
+            return [part * (1 / self.branches) for part in maps]
+        return [part * weight for part, weight in zip(maps, self.weight.unbind(0), strict=True)]
+
     def forward(self, maps: Sequence[Tensor], logits: Sequence[Tensor] | None = None) -> Tensor:
         """Returns the fused map, of the size to which the maps broadcast.
 
@@ -44,11 +50,7 @@ class BranchFusion(nn.Module):
         the branches, so their mean is the constant 1/n and the block would be x / n whatever its weights. With each
         branch's own value as its map the competition stays visible.
         """
-        weights: Sequence[Tensor | float] = (
-            [1 / self.branches] * self.branches if self.weight is None else self.weight.unbind(0)
-        )
-        # Small maps are scaled before anything broadcasts them.
-        terms = [part * weight for part, weight in zip(maps, weights, strict=True)]
+        terms = self.terms(maps)
         if logits is not None:
             shares = torch.stack(torch.broadcast_tensors(*logits)).softmax(0)
             terms = [term * self.branches * share for term, share in zip(terms, shares.unbind(0), strict=True)]

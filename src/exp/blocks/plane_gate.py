@@ -6,16 +6,15 @@ norm and gate are those of 004_19b35580bfaac8c6.txt.
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from exp.blocks.plane_conv import PlaneConv2d
-from exp.layers.pools import pool_axis
+from exp.layers.axis_pools import pool_axes
 
 Plane = Literal["cw", "hc", "hw"]
 """Two of the axes of (B, C, H, W), in the order in which the official code's permutations bring them."""
 
-_POOLED_AXIS: dict[Plane, int] = {"cw": 2, "hc": 3, "hw": 1}
+POOLED_AXIS: dict[Plane, int] = {"cw": 2, "hc": 3, "hw": 1}
 """The axis of (B, C, H, W) that is not in the plane."""
 
 
@@ -62,10 +61,16 @@ class PlaneGate(nn.Module):
         if self.zero_gamma:
             nn.init.zeros_(self.bn.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns the map with the pooled axis kept at size 1: (B, C, 1, W), (B, C, H, 1) or (B, 1, H, W)."""
-        axis = _POOLED_AXIS[self.plane]
-        planes = torch.stack([pool_axis(x, name, axis) for name in self.pools], 1)
+    def forward(self, x: Tensor, planes: Tensor | None = None) -> Tensor:
+        """Returns the map with the pooled axis kept at size 1: (B, C, 1, W), (B, C, H, 1) or (B, 1, H, W).
+
+        Args:
+            x: (B, C, H, W).
+            planes: Its statistics along the pooled axis as of ``pool_axes``, where they are taken of several axes at
+                once; taken here if not given.
+        """
+        if planes is None:
+            (planes,) = pool_axes(x, self.pools, [POOLED_AXIS[self.plane]])
         if self.plane == "hc":
             planes = planes.transpose(2, 3)
         out = self.gate(self.act(self.bn(self.conv(planes))))

@@ -4,8 +4,8 @@ Source: Misra, Nalamada, Arasanipalai, Hou, "Rotate to Attend: Convolutional Tri
 options pool, activation and gate are the sweeps of 004_19b35580bfaac8c6.txt; fusion is planned there.
 
 The published code permutes x three times and pools over axis 1. Here the statistics are taken along each axis of x as
-it is stored, and the three small maps are added by broadcasting: x * fusion(g_CW, g_HC, g_HW). Same function, same
-parameters, fewer full-size copies.
+it is stored, all three at once, and x is multiplied with the sum of three small maps: x * fusion(g_CW, g_HC, g_HW).
+Same function, same parameters, no full-size copy.
 """
 
 import abc
@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from exp.blocks.fusion import BranchFusion
 from exp.blocks.options import PlaneGateOptions, TripletOptions
-from exp.blocks.plane_gate import Plane, PlaneGate
+from exp.blocks.plane_gate import POOLED_AXIS, Plane, PlaneGate
 from exp.layers.activations import make_activation, make_gate
+from exp.layers.axis_gates import scaled
+from exp.layers.axis_pools import pool_axes
 
 
 class TripletBase(nn.Module, abc.ABC):
@@ -54,17 +56,29 @@ class TripletBase(nn.Module, abc.ABC):
                 module.init_weights()
 
     @abc.abstractmethod
-    def third(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Returns the third branch's logit and value (equal unless the branches compete), or None for two branches."""
+    def third(self, x: Tensor, planes: Tensor | None = None) -> tuple[Tensor, Tensor] | None:
+        """Returns the third branch's logit and value (equal unless the branches compete), or None for two branches.
+
+        Args:
+            x: (B, C, H, W).
+            planes: Its statistics over C, where they were taken with those of the other two axes.
+        """
+
+    def pooled(self) -> tuple[Plane, ...]:
+        """Returns the planes whose statistics are taken together: those of the rotated gates, and of ``third``."""
+        return "cw", "hc"
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (B, C, H, W) times the fused maps, same shape."""
-        logits = [self.cw(x), self.hc(x)]
+        cw, hc, *more = pool_axes(x, self.cw.pools, [POOLED_AXIS[plane] for plane in self.pooled()])
+        logits = [self.cw(x, cw), self.hc(x, hc)]
         values = [logit.sigmoid() for logit in logits] if self.compete else logits
-        third = self.third(x)
+        third = self.third(x, *more)
         if third is not None:
             logits, values = [*logits, third[0]], [*values, third[1]]
-        return x * self.fusion(values, logits if self.compete else None)
+        if self.compete:
+            return x * self.fusion(values, logits)
+        return scaled(x, [(term,) for term in self.fusion.terms(values)])
 
 
 class Triplet(TripletBase):
@@ -90,8 +104,11 @@ class Triplet(TripletBase):
         super().__init__(channels, options, branches=3 if options.spatial else 2)
         self.hw = self.plane_gate("hw", options, zero_gamma=options.zero_gamma) if options.spatial else None
 
-    def third(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+    def pooled(self) -> tuple[Plane, ...]:
+        return super().pooled() if self.hw is None else ("cw", "hc", "hw")
+
+    def third(self, x: Tensor, planes: Tensor | None = None) -> tuple[Tensor, Tensor] | None:
         if self.hw is None:
             return None
-        gate = self.hw(x)
+        gate = self.hw(x, planes)
         return gate, gate.sigmoid() if self.compete else gate

@@ -37,7 +37,7 @@ class TripletCA(TripletBase):
         self.ca = CoordinateGates(channels, plane=first, **given)
         self.others = nn.ModuleList(CoordinateGates(channels, plane=plane, **given) for plane in others)
 
-    def third(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def third(self, x: Tensor, planes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if not self.compete:
             product = self.ca(x)
             if self.others:

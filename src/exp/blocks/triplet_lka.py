@@ -30,6 +30,6 @@ class TripletLKA(TripletBase):
         super().__init__(channels, options, branches=3)
         self.lka = LKA(channels, kernel_size=options.lka_kernel)
 
-    def third(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def third(self, x: Tensor, planes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         attention = self.lka.attention(x)
         return attention, attention

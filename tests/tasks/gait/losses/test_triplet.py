@@ -84,3 +84,52 @@ def test_one_loss_over_all_parts_uses_the_mean_distance() -> None:
     distances = part_distances(embeddings(EVEN, 0.5))
     mean = distances.mean(0, keepdim=True)
     torch.testing.assert_close(batch_all_triplet(mean, EVEN, margin=0.2).loss, cube(mean, EVEN, 0.2, False))
+
+
+def test_counts_and_gradient_are_the_cubes_with_ties_and_lone_persons() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 3])  # 2 and 3 have no positive
+    torch.manual_seed(0)
+    # Distances in quarters: many positives lie exactly a margin before a negative, where the term is 0 and not counted.
+    distances = torch.randint(0, 6, (3, 7, 7), dtype=torch.float64).div_(4).requires_grad_()
+    result = batch_all_triplet(distances, labels, margin=0.25)
+    expected = cube(distances, labels, 0.25, False)
+    torch.testing.assert_close(result.loss, expected, rtol=1e-12, atol=0)
+    same = labels[:, None] == labels
+    positive = same & ~torch.eye(7, dtype=torch.bool)
+    terms = (distances[:, :, :, None] + 0.25 - distances[:, :, None, :]).detach() > 0
+    triplets = positive[:, :, None] & ~same[:, None, :]
+    assert result.nonzero.item() == pytest.approx(((terms & triplets).sum() / (3 * triplets.sum())).item())
+    torch.testing.assert_close(
+        torch.autograd.grad(result.loss, distances)[0], torch.autograd.grad(expected, distances)[0]
+    )
+
+
+def test_gradient_of_the_distances() -> None:
+    x = embeddings(UNEVEN, 0.5).detach().double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: batch_all_triplet(part_distances(x), UNEVEN, margin=0.2).loss, (x,))
+
+
+def test_under_autocast_it_is_float32() -> None:
+    x = embeddings(EVEN, 0.3)
+    plain = batch_all_triplet(part_distances(x), EVEN, margin=0.2).loss
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = batch_all_triplet(part_distances(x), EVEN, margin=0.2).loss
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, plain)
+    low = part_distances(x.detach().bfloat16().requires_grad_())
+    assert low.dtype == torch.float32
+
+
+def test_no_cube_is_kept_for_the_backward_pass() -> None:
+    people, walks, parts = 16, 8, 4
+    labels = torch.arange(people).repeat_interleave(walks)
+    kept: dict[int, int] = {}
+
+    def note(x: Tensor) -> Tensor:
+        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        batch_all_triplet(part_distances(embeddings(labels, 0.3, parts)), labels, margin=0.2)
+    pairs = 4 * parts * (people * walks) ** 2
+    assert sum(kept.values()) < 4 * pairs < 4 * parts * people * walks * (walks - 1) * (people - 1) * walks

@@ -1,5 +1,6 @@
 """The CASIA-B protocol against a brute-force reading of it."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -221,3 +222,39 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
     arrays["features"][7, 0, 0] = np.nan
     with pytest.raises(ProtocolError, match="1 walks hold NaN"):
         evaluate(**arrays)
+
+
+def sorted_whole(between: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
+    """The scores by sorting every ranking whole, as their definitions read."""
+    same = same & np.isfinite(between)
+    hits = np.take_along_axis(same, np.argsort(between, axis=1, kind="stable"), axis=1)
+    rank = np.arange(1, hits.shape[1] + 1)
+    count = hits.sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        average = (np.cumsum(hits, axis=1) / rank * hits).sum(1) / count
+        penalty = count / (hits * rank).max(1)
+    return {"r1": hits[:, 0], "r5": hits[:, :5].any(1), "map": average, "minp": penalty}
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 6), st.floats(0, 1))
+def test_ranks_are_those_of_sorting_whole_ties_included(seed: int, entries: int, values: int, share: float) -> None:
+    draws = np.random.RandomState(seed)
+    between = draws.randint(0, values, (7, entries)).astype(np.float32)
+    between[draws.rand(7, entries) < 0.1] = np.inf
+    same = draws.rand(7, entries) < share
+    found, expected = ranked(between, same), sorted_whole(between, same)
+    for name, values_of in expected.items():
+        np.testing.assert_allclose(found[name], values_of, rtol=1e-12, err_msg=name)
+
+
+def test_memory_is_bounded_by_the_features_not_by_their_pairs() -> None:
+    arrays = walks(people=400, views=("000", "090"), channels=64, parts=1)  # 8,000 walks
+    pairs = 4 * (400 * 2 * 2) * (400 * 4 * 2)  # bytes of the distances of one condition
+    evaluate(**walks())  # what is imported and cached once
+    tracemalloc.start()
+    report = evaluate(**arrays)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < pairs
+    assert report.conditions["nm"].matrices["r1"].shape == (2, 2)

@@ -12,8 +12,9 @@ entries of the probe's own person and angle left out; as one search, and of each
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,8 +29,10 @@ CROSS_PROBE = ("nm-01", "bg-01", "cl-01")
 CROSS_GALLERY = ("nm-02", "bg-02", "cl-02")
 KINDS = ("r1", "r5", "map", "minp")
 """Scores of every angle pair: rank-1, rank-5, mean average precision and mean inverse negative penalty."""
-_ROWS = 512
-"""Probes of a block of the distance matrix."""
+_BLOCK = 1 << 20
+"""Entries of a block of the distance matrix, 4 MB: with it the memory is bounded whatever the number of walks."""
+_FEW = 8
+"""Up to this many right entries a probe, ranks are counted entry by entry; above, distances are sorted."""
 
 
 class ProtocolError(ValueError):
@@ -114,8 +117,7 @@ def evaluate(
     for condition, kinds in PROBES.items():
         probe = np.flatnonzero(np.isin(types, kinds))
         if len(probe):
-            between = distances(parts, probe, gallery, metric)
-            matrices = _matrices(between, ids[probe], views[probe], ids[gallery], views[gallery], names)
+            matrices = _matrices(parts, ids, views, probe, gallery, names, metric)
             conditions[condition] = _summed(names, matrices, rounding)
     if not conditions:
         raise ProtocolError("no probe: none of the walks is of type " + ", ".join(sum(PROBES.values(), ())))
@@ -133,23 +135,36 @@ def distances(parts: np.ndarray, rows: np.ndarray, columns: np.ndarray, metric: 
         columns: (k,) walk numbers.
         metric: See ``evaluate``.
     """
-    total = np.zeros((len(rows), len(columns)), dtype=np.float32)
-    for part in parts:
-        right = part[columns]
-        squares = (right * right).sum(1)
-        for low in range(0, len(rows), _ROWS):
-            left = part[rows[low : low + _ROWS]]
-            product = left @ right.T
+    blocks = [between for _, between in _blocks(parts, rows, columns, metric)]
+    return np.concatenate(blocks) if blocks else np.zeros((0, len(columns)), dtype=np.float32)
+
+
+def _blocks(
+    parts: np.ndarray, rows: np.ndarray, columns: np.ndarray, metric: Metric
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields the distances of some rows at a time, with their places among the rows.
+
+    A square distance is one scalar product, (a, 1, a^2) (-2 b, b^2, 1), so that no pass over the matrix adds squares.
+    """
+    right = parts[:, columns]
+    if metric == "euclidean":
+        squares = np.einsum("pkc,pkc->pk", right, right)[:, :, None]
+        right = np.concatenate([-2 * right, squares, np.ones_like(squares)], axis=2)
+    step = max(1, min(len(rows), _BLOCK // max(1, len(columns))))
+    for low in range(0, len(rows), step):
+        at = slice(low, low + step)
+        total = np.zeros((len(rows[at]), len(columns)), dtype=np.float32)
+        product = np.empty_like(total)
+        for part, entries in zip(parts, right, strict=True):
+            left = part[rows[at]]
             if metric == "cosine":
-                total[low : low + _ROWS] += 1 - product
+                total += np.subtract(1, np.matmul(left, entries.T, out=product), out=product)
                 continue
-            product *= -2
-            product += (left * left).sum(1)[:, None]
-            product += squares
-            np.maximum(product, 0, out=product)
-            total[low : low + _ROWS] += np.sqrt(product, out=product)
-    total /= len(parts)
-    return total
+            squares = np.einsum("rc,rc->r", left, left)[:, None]
+            np.matmul(np.concatenate([left, np.ones_like(squares), squares], axis=1), entries.T, out=product)
+            total += np.sqrt(np.maximum(product, 0, out=product), out=product)
+        total /= len(parts)
+        yield at, total
 
 
 def _checked(features: Any, ids: Any, types: Any, views: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -182,25 +197,31 @@ def part_major(features: np.ndarray, metric: Metric) -> np.ndarray:
 
 
 def _matrices(
-    between: np.ndarray,
-    probe_ids: np.ndarray,
-    probe_views: np.ndarray,
-    gallery_ids: np.ndarray,
-    gallery_views: np.ndarray,
+    parts: np.ndarray,
+    ids: np.ndarray,
+    views: np.ndarray,
+    probe: np.ndarray,
+    gallery: np.ndarray,
     names: tuple[str, ...],
+    metric: Metric,
 ) -> dict[str, np.ndarray]:
     """Returns every score of every angle pair, (v, v) each, in percent."""
-    found = {score: np.full((len(names), len(names)), np.nan) for score in KINDS}
-    rows = [np.flatnonzero(probe_views == name) for name in names]
-    for column, name in enumerate(names):
-        entries = np.flatnonzero(gallery_views == name)
-        if not len(entries):
-            continue
-        scores = ranked(between[:, entries], probe_ids[:, None] == gallery_ids[entries])
-        for row, probes in enumerate(rows):
-            if len(probes):
+    gallery = gallery[np.argsort(views[gallery], kind="stable")]  # the entries of an angle side by side
+    ends = np.searchsorted(views[gallery], names, side="right").tolist()
+    shares = {score: np.full((len(probe), len(names)), np.nan) for score in KINDS}
+    for at, between in _blocks(parts, probe, gallery, metric):
+        same = ids[probe[at]][:, None] == ids[gallery]
+        for column, (low, high) in enumerate(pairwise([0, *ends])):
+            if low < high:
+                scores = ranked(between[:, low:high], same[:, low:high])
                 for score in KINDS:
-                    found[score][row, column] = _percent(scores[score][probes])
+                    shares[score][at, column] = scores[score]
+    found = {score: np.full((len(names), len(names)), np.nan) for score in KINDS}
+    for row, name in enumerate(names):
+        probes = views[probe] == name
+        for column in range(len(names)):
+            for score in KINDS:
+                found[score][row, column] = _percent(shares[score][probes, column])
     return found
 
 
@@ -216,19 +237,49 @@ def ranked(between: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
         (number of right entries over the rank of the last one). For a probe whose person is not in the gallery r1 and
         r5 are 0, and map and minp NaN, which are left out of means, as in OpenGait.
     """
-    order = np.argsort(between, axis=1, kind="stable")
-    same = same & np.isfinite(between)
-    hits = np.take_along_axis(same, order, axis=1)
-    rank = np.arange(1, hits.shape[1] + 1)
-    count = hits.sum(1)
-    precision = (np.cumsum(hits, axis=1) / rank * hits).sum(1)
-    last = (hits * rank).max(1)
+    ranks = _ranks(between, same & np.isfinite(between))
+    count = (ranks > 0).sum(1)
+    ranks.sort(axis=1)  # zeros, of probes that have fewer right entries than others, come first
+    number = np.arange(ranks.shape[1]) - (ranks.shape[1] - count[:, None]) + 1
+    precision = np.where(ranks > 0, number / np.maximum(ranks, 1), 0).sum(1)
+    first = np.where(ranks > 0, ranks, between.shape[1] + 1).min(1, initial=between.shape[1] + 1)
     return {
-        "r1": hits[:, 0].astype(float),
-        "r5": hits[:, :5].any(1).astype(float),
+        "r1": (first == 1).astype(float),
+        "r5": ((first <= 5) & (count > 0)).astype(float),
         "map": np.where(count > 0, precision / np.maximum(count, 1), np.nan),
-        "minp": np.where(count > 0, count / np.maximum(last, 1), np.nan),
+        "minp": np.where(count > 0, count / np.maximum(ranks.max(1, initial=0), 1), np.nan),
     }
+
+
+def _ranks(between: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """Returns the rank, from 1, of each right entry of each probe, int (r, m); 0 beyond a probe's right entries.
+
+    Only right entries are looked for: their rank is 1 plus the entries nearer plus the equally near before them.
+    """
+    row, column = np.nonzero(same)
+    count = np.bincount(row, minlength=len(same))
+    place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    distance = between[row, column]
+    if count.max(initial=0) <= _FEW:
+        nearer, equal = np.zeros(len(row), dtype=np.int64), np.zeros(len(row), dtype=np.int64)
+        for number in range(count.max(initial=0)):
+            those = np.flatnonzero(place == number)
+            rows = between if len(those) == len(between) else between[row[those]]
+            nearer[those] = np.count_nonzero(rows < distance[those, None], axis=1)
+            equal[those] = np.count_nonzero(rows == distance[those, None], axis=1)
+    else:
+        ordered, ends = np.sort(between, axis=1), np.cumsum(count)
+        found = [
+            [np.searchsorted(line, wanted, side) for side in ("left", "right")]
+            for line, wanted in zip(ordered, np.split(distance, ends[:-1]), strict=True)
+        ]
+        nearer, right = (np.concatenate(side) for side in zip(*found, strict=True))
+        equal = right - nearer
+    for tie in np.flatnonzero(equal > 1).tolist():
+        nearer[tie] += np.count_nonzero(between[row[tie], : column[tie]] == distance[tie])
+    ranks = np.zeros((len(same), count.max(initial=0)), dtype=np.int64)
+    ranks[row, place] = nearer + 1
+    return ranks
 
 
 def _percent(shares: np.ndarray) -> float:
@@ -268,10 +319,12 @@ def _cross_view(
     probe, gallery = np.flatnonzero(np.isin(types, CROSS_PROBE)), np.flatnonzero(np.isin(types, CROSS_GALLERY))
     if not len(probe) or not len(gallery):
         return {}, {}
-    between = distances(parts, probe, gallery, metric)
-    same = ids[probe][:, None] == ids[gallery]
-    between[same & (views[probe][:, None] == views[gallery])] = np.inf
-    scores = ranked(between, same)
+    blocks = []
+    for at, between in _blocks(parts, probe, gallery, metric):
+        same = ids[probe[at]][:, None] == ids[gallery]
+        between[same & (views[probe[at]][:, None] == views[gallery])] = np.inf
+        blocks.append(ranked(between, same))
+    scores = {score: np.concatenate([block[score] for block in blocks]) for score in KINDS}
     kinds = ("r1", "map", "minp")
     by_condition = {}
     for kind in CROSS_PROBE:
