@@ -26,7 +26,7 @@ READY := .venv/.ready
 .PHONY: docs bench bench-sweep lint help clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^PYTHON/q;s/^# //p' Makefile
 
 run: $(READY)
 	$(BIN)/python -m exp --multirun att=none,triplet,tripletca,ca,lka

@@ -85,6 +85,7 @@ def test_what_would_move_hydras_files_is_refused(word: str) -> None:
 
 FLAGS = {
     "--multirum": "--multirum: no such flag; did you mean '--multirun'?",
+    "--report": "--report: no such flag; that is a verb: exp report ...",
     "--cfg": "--cfg/-c: expected one argument",
     "--cfg jobb": "invalid choice: 'jobb'",
     "--run --multirun": "--run and --multirun: give one of them",

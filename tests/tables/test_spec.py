@@ -9,7 +9,7 @@ from exp.options.compose import conf_dir
 from exp.options.words import spelt
 from exp.tables import reading
 from exp.tables.reading import load, names
-from exp.tables.spec import Table
+from exp.tables.spec import Number, Table
 
 SOURCES = os.environ.get("EXP_TEST_SOURCES")
 WANTED = [
@@ -179,3 +179,17 @@ def test_values_are_spelt_as_hydra_takes_them() -> None:
 def test_order_file_names_tables_that_exist() -> None:
     listed = (conf_dir() / "table" / "order.txt").read_text().split()
     assert set(listed) <= {path.stem for path in (conf_dir() / "table").glob("*.yaml")}
+
+
+def test_a_published_mean_has_the_decimals_of_its_spread() -> None:
+    texts = [
+        Number("a", "top1", value, "", "paper", sd=sd, n=n).text
+        for value, sd, n in [
+            (78.0, 0.3, 5),
+            (78.0, None, None),
+            (0.125, 0.1, None),
+            (None, None, None),
+            (1e-4, None, 2),
+        ]
+    ]
+    assert texts == ["78.0 ± 0.3 (5)", "78", "0.125 ± 0.100", "failed", "0.0001 (2)"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from exp.commands import VERBS
 from exp.options.errors import ConfigError, nearest
 from exp.options.words import check, expanded, value_of
 from exp.run.places import PLACES
@@ -34,8 +35,11 @@ def complain(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     _, colon, words = message.partition("unrecognized arguments: ")
     if colon:
         word = words.split(" ")[0].partition("=")[0]
-        lead = f"{words}: no such flag" if word.startswith("-") else f"{words}: not expected here"
-        raise ConfigError(f"{lead}{nearest(word, known) if word.startswith('-') else ''}")
+        if not word.startswith("-"):
+            raise ConfigError(f"{words}: not expected here")
+        verb = word.lstrip("-")
+        hint = f"; that is a verb: exp {verb} ..." if verb in VERBS else nearest(word, known)
+        raise ConfigError(f"{words}: no such flag{hint}")
     raise ConfigError(message.removeprefix("argument "))
 
 

@@ -162,11 +162,13 @@ class Number:
 
     @property
     def text(self) -> str:
-        """As it is shown: ``77.3 ± 0.2 (5)`` as far as the source gives it."""
+        """As it is shown: ``78.0 ± 0.2 (5)`` as far as the source gives it, mean and spread with as many decimals."""
         if self.value is None:
             return "failed"
-        spread = "" if self.sd is None else f" ± {self.sd:g}"
-        return f"{self.value:.10g}{spread}" + ("" if self.n is None else f" ({self.n})")
+        plain = [f"{one:.10g}" for one in (self.value, self.sd) if one is not None]
+        decimals = max(len(text.partition(".")[2]) for text in plain)
+        shown = " ± ".join(f"{float(text):.{decimals}f}" for text in plain)
+        return shown + ("" if self.n is None else f" ({self.n})")
 
 
 @dataclass(frozen=True)
