@@ -6,8 +6,8 @@ import pytest
 
 from exp.data.source import DataError
 from exp.options.catalog import GROUPS, ConfigError
-from exp.options.compose import Composition, Overlay, composed
-from exp.sweep.plan import explicit_cells, plan
+from exp.options.compose import STANDARD, Composition, Overlay, composed, named_by, resolved
+from exp.sweep.plan import CellPlanner, explicit_cells, plan
 from exp.sweep.pool import Slots
 from exp.sweep.summary import count, duration, label, mean_sd, varied_choices
 
@@ -170,3 +170,47 @@ def test_numbers_for_people() -> None:
     assert mean_sd([None]) == "-"
     assert (count(11_220_132), count(300), count(None)) == ("11.22 M", "300", "-")
     assert (duration(3), duration(64), duration(200), duration(7500)) == ("3.0 s", "64 s", "3 min 20 s", "2 h 5 min")
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["att=triplet", "kernel_size=5"], ["task=gait", "model=convlstm"], ["task=fer", "recipe=sound"]]
+)
+def test_cells_that_differ_in_the_seed_are_resolved_once_and_alike(words: list[str], tmp_path: Path) -> None:
+    planner = CellPlanner(STANDARD, tmp_path)
+    for seed in (0, 1, 12, 999_999_999):
+        overrides = [*words, f"seed={seed}"]
+        once, alone = planner.resolved(overrides), resolved(overrides)
+        assert once.plain() == alone.plain()
+        assert once == alone
+
+
+def test_a_seed_that_yaml_names_is_composed_each_time(tmp_path: Path) -> None:
+    own = tmp_path / "conf" / "mine.yaml"
+    own.parent.mkdir()
+    own.write_text("defaults: [config, _self_]\ntrainer: {max_epochs: '${seed}'}\n")
+    planner = CellPlanner(Composition("mine", (str(own.parent),)), tmp_path)
+    assert [planner.resolved([f"seed={seed}"]).config.trainer.max_epochs for seed in (2, 3)] == [2, 3]
+    plain = CellPlanner(STANDARD, tmp_path)
+    words = ["trainer.max_epochs=${seed}"]
+    assert [plain.resolved([*words, f"seed={seed}"]).config.trainer.max_epochs for seed in (2, 3)] == [2, 3]
+    for wrong in ("-1", "1.5", "4294967296", "x"):
+        with pytest.raises(ConfigError, match="seed"):
+            plain.resolved([f"seed={wrong}"])
+
+
+def test_an_option_that_an_interpolation_names_is_composed(tmp_path: Path) -> None:
+    own = tmp_path / "conf" / "mine.yaml"
+    own.parent.mkdir()
+    own.write_text("defaults: [config, _self_]\noptim: {lr: '${data.flip}'}\ndata: {flip: 0.5}\n")
+    overlay = Overlay(Composition("mine", (str(own.parent),)))
+    assert [overlay([f"data.flip={flip}"])["optim"]["lr"] for flip in (0.1, 0.2)] == [0.1, 0.2]
+    overlay = Overlay(composed)
+    words = ["trainer.log_every=${trainer.max_epochs}"]
+    assert [overlay([*words, f"trainer.max_epochs={n}"])["trainer"]["log_every"] for n in (3, 4)] == [3, 4]
+
+
+def test_what_an_interpolation_names() -> None:
+    names = {"data.flip", "optim", "..root"}
+    assert [
+        named_by(names, place) for place in ("data.flip", "data", "optim.lr", "data.root", "flip", "data.fl", "opt")
+    ] == [True, True, True, True, False, False, False]

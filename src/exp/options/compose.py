@@ -3,7 +3,7 @@
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,7 +248,12 @@ class Overlay:
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
         """Returns the configuration under these overrides."""
+        named = self.interpolated | _interpolated(overrides)
         parsed = {override: _parsed(override) for override in overrides}
+        # What an interpolation names is composed, since more than its own place goes by it.
+        parsed = {
+            key: None if known and named_by(named, ".".join(known[0])) else known for key, known in parsed.items()
+        }
         config = self._chosen(tuple(override for override in overrides if parsed[override] is None))
         for override, known in parsed.items():
             if known is None:
@@ -280,14 +285,30 @@ class Overlay:
 
     def _is_class_alone(self, group: str, name: str) -> bool:
         in_yaml = any((folder / group / f"{name}.yaml").exists() for folder in self._folders)
-        return name in GROUPS[group] and not in_yaml and group not in self._interpolated
+        return name in GROUPS[group] and not in_yaml and not named_by(self.interpolated, group)
 
     @functools.cached_property
-    def _interpolated(self) -> set[str]:
-        """The groups that some YAML names in an interpolation, so that more than their own node goes by the choice."""
-        texts = [path.read_text(errors="replace") for folder in self._folders for path in folder.rglob("*.yaml")]
-        inside = " ".join(part for text in texts for part in re.findall(r"\$\{[^\n]*", text))
-        return set(LAID) & set(re.findall(r"\w+", inside))
+    def interpolated(self) -> set[str]:
+        """Names in the interpolations of all YAML."""
+        return _interpolated(
+            path.read_text(errors="replace") for folder in self._folders for path in folder.rglob("*.yaml")
+        )
+
+
+def _interpolated(texts: Iterable[str]) -> set[str]:
+    """Returns the names in interpolations, such as ``data.flip`` of ``${data.flip}``."""
+    return {name for text in texts for part in re.findall(r"\$\{[^\n]*", text) for name in re.findall(r"[\w.]+", part)}
+
+
+def named_by(names: Iterable[str], place: str) -> bool:
+    """Whether names in interpolations are of a place, of something in it or around it; a relative one may be anywhere."""
+    parts = place.split(".")
+    return any(
+        f"{name}.".startswith(f"{place}.")
+        or f"{place}.".startswith(f"{name}.")
+        or (name.startswith(".") and name.rpartition(".")[2] in parts)
+        for name in names
+    )
 
 
 def _copied(node: Any) -> Any:

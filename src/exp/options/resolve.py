@@ -57,6 +57,14 @@ class Resolved:
         identity = self.identity | {"data_content": fingerprint}
         return replace(self, identity=identity, key=_key(identity))
 
+    def seeded(self, seed: int, overrides: Collection[str]) -> "Resolved":
+        """Returns the same choices under another seed, as ``overrides`` that differ in it alone would resolve."""
+        identity = self.identity | {"seed": seed}
+        config = replace(self.config, seed=seed)
+        return replace(
+            self, config=config, identity=identity, key=_key(identity), slug=_slug(identity), overrides=tuple(overrides)
+        )
+
     def plain(self) -> dict[str, Any]:
         """Returns the choices as a dictionary that JSON can hold."""
         return {

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from exp.cells.cell import ANEW, Cell
 from exp.data.source import ROOT_VARIABLE
-from exp.options.compose import Compose, Overlay, in_one_line
+from exp.options.compose import Compose, Overlay, in_one_line, named_by
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.options.parts import DataOptions
 from exp.options.resolve import Resolved, resolve
@@ -19,6 +20,9 @@ from exp.run.devices import refuse_missing_devices
 
 STATES = ("done", "stale", "running", "waiting", "failed", "diverged", "missing")
 """States of a planned cell: stale is done under other code, data or defaults, missing has never been started."""
+
+SEED = re.compile("0|[1-9][0-9]{0,8}")
+"""Seeds that are surely within bounds."""
 
 
 @dataclass
@@ -86,16 +90,24 @@ class CellPlanner:
 
     def __init__(self, compose: Compose, root: Path | None = None, *, stale: bool = True) -> None:
         self._overlay = Overlay(compose)
+        self._first: dict[tuple[str, ...], Resolved] = {}
         self._root = root
         self._stale = stale
 
     def resolved(self, overrides: list[str]) -> Resolved:
-        """Returns the choices that overrides describe.
+        """Returns the choices that overrides describe; those that differ in the seed alone are resolved once.
 
         Raises:
             ConfigError: See `resolve`.
         """
-        return resolve(self._overlay(overrides), overrides)
+        seeds = [word.partition("=")[2] for word in overrides if word.startswith("seed=")]
+        same = tuple(word for word in overrides if not word.startswith("seed="))
+        interpolates = named_by(self._overlay.interpolated, "seed") or any("${" in word for word in same)
+        if len(seeds) != 1 or not SEED.fullmatch(seeds[0]) or interpolates:
+            return resolve(self._overlay(overrides), overrides)
+        if same not in self._first:
+            self._first[same] = resolve(self._overlay(overrides), overrides)
+        return self._first[same].seeded(int(seeds[0]), overrides)
 
     def planned(self, resolved: Resolved, overrides: list[str], fingerprint: str | None) -> Planned:
         """Returns a cell and how far it is.
