@@ -79,7 +79,7 @@ def test_several_planes_average_their_products() -> None:
     block = CoordinateAttention(CHANNELS, axes="hw+cw+ch").double().eval()
     randomise(block)
     x = images(2, (7, 5))
-    products = [gates(x) for gates in block.planes.values()]
+    products = [along * across for along, across in (gates(x) for gates in block.planes.values())]
     torch.testing.assert_close(block(x), x * sum(products) / 3)
 
 

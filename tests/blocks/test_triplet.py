@@ -231,7 +231,8 @@ def test_triplet_ca_is_two_gates_and_coordinate_attention() -> None:
     randomise(block)
     x = images(2, (7, 5))
     assert isinstance(block.ca, CoordinateGates)
-    torch.testing.assert_close(block(x), x * (rotated_sum(block, x) + block.ca(x)) / 3)
+    along, across = block.ca(x)
+    torch.testing.assert_close(block(x), x * (rotated_sum(block, x) + along * across) / 3)
 
 
 def test_triplet_lka_is_two_gates_and_an_ungated_map() -> None:

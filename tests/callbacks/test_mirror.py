@@ -60,5 +60,5 @@ def test_a_run_is_grouped_by_its_table_else_by_its_sweep(tmp_path: Any) -> None:
 
 def test_the_logger_is_no_part_of_a_cells_identity() -> None:
     assert resolved(["logger=wandb", "origin.table=x"]).key == resolved([]).key
-    with pytest.raises(ConfigError, match="logger.project=p: nothing reads it here; it needs logger.name=wandb"):
+    with pytest.raises(ConfigError, match="logger.project=p: nothing reads it here; it needs logger.name with wandb"):
         resolved(["logger.project=p"])

@@ -64,7 +64,7 @@ def test_signatures_are_options(tmp_path: Path) -> None:
     assert (task.name, model.name, data.name) == ("points",) * 3
     assert (task.monitor, task.mode) == ("top1", "max")  # type: ignore[attr-defined]
     assert [explain(model, name) for name in fields(model)] == [
-        "width=4 (int)", "act=relu (relu|tanh)", "rates=[0.1, 0.2] (a list of float)",
+        "init=own (str)", "width=4 (int)", "act=relu (relu|tanh)", "rates=[0.1, 0.2] (a list of float)",
     ]  # fmt: skip
     assert docs(model)["width"] == "Units of a layer."
     assert docs(data)["n"] == "Points of a part."

@@ -33,7 +33,8 @@ def test_a_result_says_all_it_should(train: Train) -> None:
     assert "exp.blocks.triplet" in result["code"]
     assert result["train_seconds"] > 0
     assert {path.name for path in result["path"].iterdir()} == {
-        "best.ckpt", "last.ckpt", "config.json", "confusion.png", "metrics.jsonl", "result.json", "status.json",
+        "best.ckpt", "last.ckpt", "config.json", "metrics.jsonl", "result.json", "status.json",
+        "confident.png", "confusion.png", "mistakes.png",
     }  # fmt: skip
 
 

@@ -99,13 +99,8 @@ class CoordinateGates(nn.Module):
         along_h, along_w = hidden.split(sizes, 1)
         return _pointwise(self.conv_h, along_h).transpose(1, 2), _pointwise(self.conv_w, along_w).transpose(1, 2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns the product of the two gates, (B, C, H, W)."""
-        gate_a, gate_b = self.gates(x)
-        return gate_a * gate_b
-
-    def gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the two gates, broadcastable to x."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the two gates, each broadcastable to x (B, C, H, W)."""
         logit_a, logit_b = self.logits(x)
         return self.gate(logit_a), self.gate(logit_b)
 
@@ -143,7 +138,7 @@ class CoordinateAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (B, C, H, W) times the gates, same shape; the products of several planes are averaged."""
-        gates = [cast("CoordinateGates", plane).gates(x) for plane in self.planes.values()]
+        gates = [plane(x) for plane in self.planes.values()]
         if len(gates) > 1:
             gates = [(along / len(gates), across) for along, across in gates]
         return scaled(x, gates)

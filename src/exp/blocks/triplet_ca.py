@@ -39,9 +39,9 @@ class TripletCA(TripletBase):
 
     def third(self, x: Tensor, planes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if not self.compete:
-            product = self.ca(x)
-            if self.others:
-                product = torch.stack([product.expand_as(x), *(gates(x).expand_as(x) for gates in self.others)]).mean(0)
+            product, *others = (along * across for along, across in (gates(x) for gates in (self.ca, *self.others)))
+            if others:
+                product = torch.stack([product.expand_as(x), *(other.expand_as(x) for other in others)]).mean(0)
             return product, product
         along_h, along_w = self.ca.logits(x)
         return along_h + along_w, along_h.sigmoid() * along_w.sigmoid()

@@ -301,7 +301,7 @@ def _interpolated(texts: Iterable[str]) -> set[str]:
 
 
 def named_by(names: Iterable[str], place: str) -> bool:
-    """Whether names in interpolations are of a place, of something in it or around it; a relative one may be anywhere."""
+    """Whether names in interpolations are of a place, something in it or around it; a relative one may be anywhere."""
     parts = place.split(".")
     return any(
         f"{name}.".startswith(f"{place}.")

@@ -59,9 +59,9 @@ def read_checkpoint(path: str, where: str, *, shapes: bool = False) -> dict[str,
     try:
         kept = torch.load(path, map_location="meta" if shapes else "cpu", mmap=shapes or None, weights_only=True)
     except Exception as error:
-        raise ConfigError(f"{where}: not a checkpoint ({type(error).__name__})") from error
+        raise ConfigError(f"{where}: not a checkpoint of exp or of weights alone") from error
     if not isinstance(kept, dict):
-        raise ConfigError(f"{where}: not a checkpoint (it holds a {type(kept).__name__})")
+        raise ConfigError(f"{where}: not a checkpoint of exp or of weights alone (it holds a {type(kept).__name__})")
     return kept
 
 
