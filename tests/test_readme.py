@@ -20,7 +20,19 @@ README = (ROOT / "README.md").read_text()
 PAGES = {"README.md": README} | {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 FOLLOWED = ("adding-a-task.md",)
 """Pages of which a test does every step, with the files that they write."""
-THEIRS = ("CELL", ".py", "mypkg", "task=autoencoder", "imagefolder", "/home/me", "ckpt=", "sweep.cells", "|", "...")
+THEIRS = (
+    "CELL",
+    "init=",
+    ".py",
+    "mypkg",
+    "task=autoencoder",
+    "imagefolder",
+    "/home/me",
+    "ckpt=",
+    "sweep.cells",
+    "|",
+    "...",
+)
 """What a command has that names a file or package of the user's, or leaves something to fill in."""
 
 

@@ -19,6 +19,7 @@ from exp.blocks.plane_gate import POOLED_AXIS, Plane, PlaneGate
 from exp.layers.activations import make_activation, make_gate
 from exp.layers.axis_gates import scaled
 from exp.layers.axis_pools import pool_axes
+from exp.layers.backend import eager_on_cpu
 
 
 class TripletBase(nn.Module, abc.ABC):
@@ -76,8 +77,8 @@ class TripletBase(nn.Module, abc.ABC):
         third = self.third(x, *more)
         if third is not None:
             logits, values = [*logits, third[0]], [*values, third[1]]
-        if self.compete:
-            return x * self.fusion(values, logits)
+        if self.compete or not eager_on_cpu(x):
+            return x * self.fusion(values, logits if self.compete else None)
         return scaled(x, [(term,) for term in self.fusion.terms(values)])
 
 
