@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from exp.__main__ import run
 from exp.commands import VERBS
 from exp.commands.list import choice_lines, option_lines, overview, schema_of
 from exp.commands.train import one_choice
@@ -189,21 +190,21 @@ PUBLISHED_COSTS = {
 
 
 @pytest.mark.parametrize("words", PUBLISHED_COSTS)
-def test_a_name_means_the_whole_network(words: str, tmp_path: Path) -> None:
-    done = exp("cost", *words.split(), "--format", "json", cwd=tmp_path)
-    counts = json.loads(done.stdout)
+def test_a_name_means_the_whole_network(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cost", *words.split(), "--format", "json"]) == 0
+    counts = json.loads(capsys.readouterr().out)
     params, macs = PUBLISHED_COSTS[words]
     assert counts["params"] == params
     assert macs is None or counts["macs"] == macs
 
 
-def test_cost_prints_json(tmp_path: Path) -> None:
-    done = exp("cost", "model=resnet18", "att=triplet", "kernel_size=3", "data=cifar100", "recipe=sound", "--format", "json",
-               cwd=tmp_path)  # fmt: skip
-    assert json.loads(done.stdout) == {"params": 11220612, "macs": 556107584, "gflops_published": 0.558}
-    wrong = exp("cost", "--format", "yaml", cwd=tmp_path)
-    assert wrong.returncode == 2
-    assert "--format: invalid choice: 'yaml' (choose from" in wrong.stderr
+def test_cost_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "model=resnet18 att=triplet kernel_size=3 data=cifar100 recipe=sound --format json"
+    assert run(["cost", *words.split()]) == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert counts == {"params": 11220612, "macs": 556107584, "gflops_published": 0.558}
+    assert run(["cost", "--format", "yaml"]) == 2
+    assert "--format: invalid choice: 'yaml' (choose from" in capsys.readouterr().err
 
 
 def test_an_option_of_a_varied_part_is_left_for_each_cell() -> None:

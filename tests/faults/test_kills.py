@@ -27,7 +27,7 @@ def under_fire(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     return counts
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [pytest.param(count, marks=pytest.mark.slow) for count in (5, 200)])
 def test_random_kills(kills: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     alone = under_fire(tmp_path / "alone", 0, 0)
     counts = under_fire(tmp_path / "fire", kills, 1)
