@@ -99,7 +99,9 @@ def test_a_task_from_a_lightning_module(tmp_path: Path) -> None:
     done = exp("new", "task", "line", "--from-lightning", "lit:Lit", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "layers=None is no option, it keeps its default" in done.stderr
-    assert len((tmp_path / "line" / "options.py").read_text().splitlines()) <= 25
+    options = (tmp_path / "line" / "options.py").read_text()
+    assert len(options.splitlines()) <= 25
+    assert '"""Lit, an unchanged LightningModule."""' in options
     done = exp("task=line", "rate=0.2", "trainer.max_epochs=1", "trainer.threads=1", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 parameters" in done.stdout

@@ -18,10 +18,11 @@ VALUES = {"none": [90.0, 90.2, 90.1, 90.3], "ca": [95.0, 95.3, 95.1, 95.2], "se"
 
 def swept(root: Path, seeds: int) -> Plan:
     words = [[f"att={att}", f"seed={seed}", f"cells.dir={root}"] for att in VALUES for seed in range(seeds)]
-    for one in plan(words, composed).cells:
+    planned = plan(words, composed)
+    for one in planned.cells:
         value = VALUES[one.resolved.config.att.name][one.seed]
         finish(one, test={"top1": value, "top5": 99.0, "loss": 1.0}, slug=one.cell.path.name, overrides=one.overrides)
-    return plan(words, composed)
+    return planned
 
 
 def printed(planned: Plan) -> str:
@@ -34,6 +35,7 @@ def test_verdicts_from_three_seeds_up(tmp_path: Path) -> None:
     text = printed(swept(tmp_path, 4))
     block = text[text.index("top1, more is better") : text.index("top5, more is better")]
     lines = {line.split()[0]: line for line in block.splitlines() if line.strip()}
+    assert "cells" not in block, "how many are done is told of a sweep that is not whole"
     assert "reference" in lines["none"]
     assert "better" in lines["ca"]
     assert "better" in lines["se"]

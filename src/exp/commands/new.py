@@ -130,7 +130,7 @@ def _class(target: str) -> Any:
 
 
 def _summary(target: str) -> str:
-    words = (inspect.getdoc(_class(target)) or "").split("\n")[0].strip()
+    words = inspect.cleandoc(vars(_class(target)).get("__doc__") or "").split("\n")[0].strip()
     return words or f"{target.rpartition(':')[2]}, an unchanged LightningModule."
 
 

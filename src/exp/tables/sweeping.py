@@ -1,6 +1,7 @@
 """How an ordinary sweep ends: its table, verdicts from three seeds up, and which two cells to look at next."""
 
 import itertools
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -18,7 +19,7 @@ class SweepScreen(Screen):
     def end(self, planned: Plan, console: Console) -> None:
         """Prints a row a combination, seeds averaged; with enough seeds, each against the first combination."""
         super().end(planned, console)
-        comparison = compare(table_of(planned.cells))
+        comparison = compare(table_of(_ended(planned)))
         rows = comparison.plan.rows
         if len(rows) < 2 or max(len(row.results) for row in rows) < MIN_SEEDS:
             return
@@ -33,7 +34,7 @@ class SweepScreen(Screen):
 
     def pair(self, planned: Plan) -> list[Planned]:
         """Returns the cells of the best combination and the next best one that share a seed."""
-        comparison = compare(table_of(planned.cells))
+        comparison = compare(table_of(_ended(planned)))
         ranked = _ranked(comparison)
         for first, second in itertools.pairwise(ranked):
             by_seed = {one.seed: one for one in second}
@@ -41,6 +42,14 @@ class SweepScreen(Screen):
             if shared:
                 return list(shared[0])
         return []
+
+
+def _ended(planned: Plan) -> list[Planned]:
+    """Returns the cells as they are after the sweep."""
+    return [
+        replace(one, state="stale" if one.state == "stale" and not one.todo else one.cell.status()["state"])
+        for one in planned.cells
+    ]
 
 
 def _ranked(comparison: Comparison) -> list[list[Planned]]:
