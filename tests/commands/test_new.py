@@ -70,8 +70,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 
 class Lit(L.LightningModule):
-    \"\"\"A line.\"\"\"
-
     def __init__(self, width=3, rate=0.1, layers=None):
         super().__init__()
         self.net = torch.nn.Linear(width, 1)
@@ -101,7 +99,7 @@ def test_a_task_from_a_lightning_module(tmp_path: Path) -> None:
     assert "layers=None is no option, it keeps its default" in done.stderr
     options = (tmp_path / "line" / "options.py").read_text()
     assert len(options.splitlines()) <= 25
-    assert '"""Lit, an unchanged LightningModule."""' in options
+    assert '    """Lit, an unchanged LightningModule."""\n' in options, options
     done = exp("task=line", "rate=0.2", "trainer.max_epochs=1", "trainer.threads=1", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 parameters" in done.stdout
