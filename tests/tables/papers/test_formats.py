@@ -143,3 +143,10 @@ def test_a_sweep_becomes_a_table(here: Path, capsys: pytest.CaptureFixture[str])
     assert "nothing varies but seeds" in capsys.readouterr().err
     assert run(["table", "new", "--from-sweep", "nowhere"]) == 2
     assert "no such folder of cells" in capsys.readouterr().err
+
+
+def test_a_csv_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("name,top1\nca," + "9" * 200_000 + "\n")
+    with pytest.raises(ConfigError, match=r"runs\.csv: line 2: field larger than field limit"):
+        read_tables(path)

@@ -4,14 +4,23 @@ import csv
 import io
 import re
 
+from exp.options.errors import ConfigError
 from exp.tables.papers.printed import PrintedCell, PrintedTable, tidy
 
 
 def read_delimited(text: str) -> list[PrintedTable]:
-    """Returns the table of a CSV or TSV file; columns may be parted by comma, semicolon or tabulator."""
+    """Returns the table of a CSV or TSV file; columns may be parted by comma, semicolon or tabulator.
+
+    Raises:
+        ConfigError: A line is none of such a file.
+    """
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max("\t;,", key=first.count)
-    lines = [line for line in csv.reader(io.StringIO(text), delimiter=delimiter) if any(part.strip() for part in line)]
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        lines = [line for line in reader if any(part.strip() for part in line)]
+    except csv.Error as error:
+        raise ConfigError(f"line {reader.line_num}: {error}") from error
     rows = [[PrintedCell(tidy(part)) for part in line] for line in lines]
     return [PrintedTable(rows, [delimiter.join(line) for line in lines], 1)] if len(rows) > 1 else []
 

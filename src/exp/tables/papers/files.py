@@ -36,7 +36,10 @@ def read_tables(path: Path) -> list[PrintedTable]:
     if ending == ".tex":
         tables = importlib.import_module("exp.tables.papers.latex").read_latex(text)
     else:
-        tables = READERS[ending](text)
+        try:
+            tables = READERS[ending](text)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
     if not tables:
         raise ConfigError(f"{path}: there is no table in it")
     return tables

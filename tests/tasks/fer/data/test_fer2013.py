@@ -367,3 +367,9 @@ def test_another_image_of_equal_size_is_another_set(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
     assert FER2013(root=str(tmp_path), counts="any").check() != before
+
+
+def test_a_first_line_that_no_csv_has_is_named(tmp_path: Path) -> None:
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage" + "x" * 200_000 + "\n0,1 2,Training\n")
+    with pytest.raises(DataError, match=r"fer2013\.csv: line 1: field larger than field limit"):
+        FER2013(FER2013Options(root=str(tmp_path))).check()

@@ -46,6 +46,8 @@ def columns(path: Path) -> list[str]:
             return [name.strip() for name in next(csv.reader(file), [])]
     except OSError as error:
         raise unreadable(path, error) from None
+    except csv.Error as error:
+        raise DataError(f"{path}: line 1: {error}") from None
 
 
 def count_rows(path: Path) -> int:
