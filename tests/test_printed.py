@@ -50,6 +50,7 @@ WORDS = [
 ]
 
 
+@pytest.mark.slow
 def test_what_is_printed_next_runs_as_printed_whatever_the_folder_is_called(
     cell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

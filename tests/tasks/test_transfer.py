@@ -93,6 +93,7 @@ def test_the_content_decides_the_identity_and_the_prefix_does(tmp_path: Path) ->
     assert "init" not in resolved([*TINY_NET, f"init={first}"]).slug
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_leave_no_cell(tmp_path: Path) -> None:
     path = saved(tmp_path, "att=se")
     for words in (("width=8",), ("--multirun", "width=8,12")):

@@ -80,6 +80,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "set"
 
 
+@pytest.mark.slow
 def test_the_van_recipe_trains_on_a_folder(photos: Path, train: Train) -> None:
     result = train(
         "recipe=van",
