@@ -9,6 +9,19 @@ from torch import Tensor
 from exp.layers.axis_gates import scaled
 from exp.layers.axis_pools import indexed_max, pool_axes
 from exp.layers.pools import pool_axis
+from exp.layers.stored import FEWEST, stored
+
+
+@pytest.fixture(autouse=True)
+def as_on_large_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exp.layers.stored.FEWEST", 0)
+
+
+def test_small_maps_take_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exp.layers.stored.FEWEST", FEWEST)
+    assert stored(torch.zeros(64, 16, 8, 8)) is None
+    assert stored(torch.zeros(64, 16, 32, 32)) is not None
+
 
 SHAPES = [(3, 5, 7, 4), (2, 16, 32, 20), (1, 3, 1, 1)]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]

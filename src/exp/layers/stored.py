@@ -14,6 +14,8 @@ from exp.layers.backend import eager_on_cpu
 
 PIECE = 1 << 17
 """Elements of a piece, at least a sample: 512 kB, of which a few fit the caches."""
+FEWEST = 1 << 18
+"""Elements from which on all this pays: below, the calls of several small operations take longer than they save."""
 Place = tuple[int, int, int, int]
 """The place in memory's order of each axis of (B, C, H, W)."""
 
@@ -21,10 +23,10 @@ Place = tuple[int, int, int, int]
 def stored(x: Tensor) -> tuple[Tensor, Place] | None:
     """Returns x (B, C, H, W) as a contiguous view, and where its axes went; None where the plain way has to be taken.
 
-    That is the case off the CPU, while a compiler or an export looks on, and where x lies in neither of the two usual
-    orders.
+    That is the case off the CPU, while a compiler or an export looks on, where x is small, and where it lies in neither
+    of the two usual orders.
     """
-    if not eager_on_cpu(x) or x.dim() != 4 or not x.is_floating_point() or x.numel() == 0:
+    if not eager_on_cpu(x) or x.dim() != 4 or not x.is_floating_point() or x.numel() < max(FEWEST, 1):
         return None
     if x.is_contiguous():
         return x, (0, 1, 2, 3)
