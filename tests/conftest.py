@@ -1,5 +1,7 @@
 """What all tests share: cells below a temporary folder, runs in this process and in real ones."""
 
+import atexit
+import functools
 import json
 import os
 import subprocess
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.warm import Warm
+
 TINY = ["width=4", "batch_size=256", "trainer.max_epochs=2", "trainer.threads=1", "trainer.accelerator=cpu"]
 """A cell of about a second."""
 
@@ -18,16 +22,15 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default",
 
 
 def exp(*words: str, cwd: Path, module: str = "exp", timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Runs ``python -m exp`` as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *words],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    """Runs ``python -m exp`` as a user does, in a process that need not import the libraries anew."""
+    return _warm().run(list(words), module, cwd, dict(ENVIRONMENT), timeout)
+
+
+@functools.cache
+def _warm() -> Warm:
+    warm = Warm(dict(ENVIRONMENT))
+    atexit.register(warm.close)
+    return warm
 
 
 def start(*words: str, cwd: Path) -> subprocess.Popen[str]:

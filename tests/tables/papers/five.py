@@ -91,3 +91,18 @@ CLRNet & \textbf{55.23} & \textbf{79.58} & \textbf{62.21} & \textbf{78.33} & 1,3
 \end{tabular}}
 \end{table*}
 """
+
+TWO_SETS = r"""
+\begin{table}
+\caption{Top-1 accuracy (\%) of ResNet-18.}
+\begin{tabular}{lccc}
+\toprule
+Method & CIFAR-10 & CIFAR-100 & Params (M) \\
+\midrule
+Vanilla & 93.1 & 71.2 & 11.2 \\
+SE & 93.8 & \textbf{72.0} & 11.3 \\
+CA & \textbf{94.0} & 71.9 & 11.3 \\
+\bottomrule
+\end{tabular}
+\end{table}
+"""

@@ -58,6 +58,19 @@ def test_groups_notes_macros_and_spreads(tmp_path: Path) -> None:
     assert claims[best].count(",") == 2
 
 
+def test_data_sets_as_columns(tmp_path: Path) -> None:
+    made = content(tmp_path, five.TWO_SETS)
+    assert made["base"] == {"task": "attention", "recipe": "published", "model": "resnet18"}
+    assert made["columns"]["CIFAR-10"] == {"under": {"data": "cifar10"}, "metric": "test/top1"}
+    assert made["columns"]["CIFAR-100"] == {"under": {"data": "cifar100"}, "metric": "test/top1"}
+    assert made["columns"]["Params"]["under"] == {"data": "cifar10"}, "counts are of the first"
+    assert made["published"]["SE"]["CIFAR-100"] == 72.0
+    assert {claim["text"]: claim["order"] for claim in made["claims"]} == {
+        "CA is the best by CIFAR-10": "CA > Vanilla, SE",
+        "SE is the best by CIFAR-100": "SE > Vanilla, CA",
+    }
+
+
 def test_headings_between_rows_and_models(tmp_path: Path) -> None:
     made = content(tmp_path, five.BACKBONES)
     names = list(made["rows"])

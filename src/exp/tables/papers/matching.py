@@ -1,6 +1,7 @@
 """What a paper's rows and columns are called here: choices, options and metrics by their names, nothing by guess."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -190,6 +191,13 @@ def data_of(text: str, kind: str) -> str | None:
     return found[0] if found else None
 
 
+def models_in(text: str, kind: str) -> set[str | None]:
+    """The models of a kind that a text names, by a word or two."""
+    words = [word.strip(".,;:()") for word in text.split()]
+    named = [choice_of(part, kind) for part in [*words, *map(" ".join, itertools.pairwise(words))] if plain(part)]
+    return {chosen[1] for chosen in named if chosen and chosen[0] == "model"}
+
+
 def metric_of(heading: str, task: type[TaskOptions], last: str = "") -> MatchedColumn:
     """What a column's heading means in a task.
 
@@ -223,6 +231,12 @@ def _metric(heading: str, task: type[TaskOptions]) -> MatchedColumn:
         return MatchedColumn(f"test/{metric}", higher=higher, unit=printed)
     near = difflib.get_close_matches(words, names, n=3, cutoff=0.3)
     return MatchedColumn("", tuple(dict.fromkeys(f"test/{names[key]}" for key in near)), higher, printed)
+
+
+def metric_in(text: str, task: type[TaskOptions]) -> str | None:
+    """The metric that a text such as a caption names by one of its spellings; the longest where there are several."""
+    words, names = plain(text), _names(task)
+    return next((names[key] for key in sorted(names, key=len, reverse=True) if len(key) > 2 and key in words), None)
 
 
 def _names(task: type[TaskOptions]) -> Mapping[str, str]:

@@ -1,18 +1,28 @@
 """From a printed table to a table that runs: a YAML file with rows, columns, numbers with quotes, and claims."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from exp.options.catalog import TASKS
-from exp.options.compose import STANDARD, Composition
+from exp.options.compose import STANDARD, Compose, Overlay
 from exp.options.errors import ConfigError
 from exp.options.resolve import resolve
 from exp.options.words import spelt
-from exp.tables.papers.matching import MatchedColumn, MatchedRow, data_of, match_row, metric_of, task_of
-from exp.tables.papers.printed import PrintedNumber
+from exp.tables.papers.matching import (
+    MatchedColumn,
+    MatchedRow,
+    data_of,
+    match_row,
+    metric_in,
+    metric_of,
+    models_in,
+    plain,
+    task_of,
+)
+from exp.tables.papers.printed import PrintedColumn, PrintedNumber
 from exp.tables.papers.shape import Shape
 
 SOURCE = "paper"
@@ -33,7 +43,7 @@ class Study:
     open_columns: tuple[str, ...]
 
 
-def study_of(shape: Shape, file: Path, where: str, compose: Composition = STANDARD) -> Study:
+def study_of(shape: Shape, file: Path, where: str, compose: Compose = STANDARD) -> Study:
     """Makes a table that runs of a printed one.
 
     Args:
@@ -42,6 +52,7 @@ def study_of(shape: Shape, file: Path, where: str, compose: Composition = STANDA
         where: Which of the file's tables it is, for a reader.
         compose: Composes overrides; every row is tried before it is written.
     """
+    compose = Overlay(compose)
     task = task_of(shape.labels, [one.heading for one in shape.columns], shape.caption)
     kind = TASKS[task].kind
     groups = shape.groups or [""] * len(shape.labels)
@@ -52,8 +63,9 @@ def study_of(shape: Shape, file: Path, where: str, compose: Composition = STANDA
         for row in matched:
             if not row.open:
                 row.options.setdefault("att", "none")
-    columns = {one.name: metric_of(one.heading, TASKS[task], one.heads[-1]) for one in shape.columns}
-    base = _base(task, shape, matched, compose)
+    data = _data_of_columns(task, shape, matched, compose)
+    columns = {one.name: _matched(one, task, shape.caption, data) for one in shape.columns}
+    base = _base(task, shape, matched, data, compose)
     rows = {name: _row(one, base, matched, compose) for name, one in zip(shape.names, matched, strict=True)}
     title = re.sub(r"\s+([.,;:])", r"\1", shape.caption) or f"The table of {file.name}"
     content: dict[str, Any] = {
@@ -62,7 +74,7 @@ def study_of(shape: Shape, file: Path, where: str, compose: Composition = STANDA
         "base": base,
         "rows": rows,
         "reference": _reference(shape, matched),
-        "columns": {name: _column(one) for name, one in columns.items()},
+        "columns": {name: _column(one, data.get(name, "")) for name, one in columns.items()},
         "published": _published(shape),
     }
     if claims := _claims(shape, columns):
@@ -76,14 +88,40 @@ def study_of(shape: Shape, file: Path, where: str, compose: Composition = STANDA
     )
 
 
-def _base(task: str, shape: Shape, rows: Sequence[MatchedRow], compose: Composition) -> dict[str, Any]:
-    """What all rows share: the task, the recipe of published numbers, the data that caption or headings name."""
+def _data_of_columns(task: str, shape: Shape, rows: Sequence[MatchedRow], compose: Compose) -> dict[str, str]:
+    """Each column's data set, where headings name several that the task knows; empty where one is all rows'."""
+    if any("data" in row.options for row in rows):
+        return {}
+    named = {column.name: data_of(column.heading, TASKS[task].kind) or "" for column in shape.columns}
+    known = [
+        data for data in dict.fromkeys(named.values()) if data and not _problem({"task": task, "data": data}, compose)
+    ]
+    if len(known) < 2:
+        return {}
+    return {name: data if data in known else known[0] for name, data in named.items()}
+
+
+def _matched(column: PrintedColumn, task: str, caption: str, data: Mapping[str, str]) -> MatchedColumn:
+    """What a column means; one that says no more than its data set means the metric that the caption names."""
+    matched = metric_of(column.heading, TASKS[task], column.heads[-1])
+    if matched.metric or plain(column.name) != plain(data.get(column.name, "")):
+        return matched
+    named = metric_in(caption, TASKS[task])
+    return replace(matched, metric=f"test/{named}") if named else matched
+
+
+def _base(
+    task: str, shape: Shape, rows: Sequence[MatchedRow], columns: Mapping[str, str], compose: Compose
+) -> dict[str, Any]:
+    """What all rows share: the task, the recipe of published numbers, and data and model that the texts name."""
     base: dict[str, Any] = {"task": task, "recipe": "published"}
     named = " ".join([shape.caption, *(column.name for column in shape.columns)])
     more: dict[str, Any] = {}
-    if data := data_of(named, TASKS[task].kind):
+    if not columns and (data := data_of(named, TASKS[task].kind)):
         more["data"] = data
     models = {row.options.get("model") for row in rows}
+    if models == {None}:
+        models = models_in(shape.caption, TASKS[task].kind)
     if len(models) == 1 and (model := models.pop()):
         more["model"] = model
     for key, value in more.items():
@@ -95,7 +133,7 @@ def _base(task: str, shape: Shape, rows: Sequence[MatchedRow], compose: Composit
     return base
 
 
-def _row(row: MatchedRow, base: dict[str, Any], rows: Sequence[MatchedRow], compose: Composition) -> dict[str, Any]:
+def _row(row: MatchedRow, base: dict[str, Any], rows: Sequence[MatchedRow], compose: Compose) -> dict[str, Any]:
     """The row's options, or what is missing before it can run."""
     options = dict(row.options)
     missing = [f"which options is '{text}'?{_near(near)}" for text, near in row.open.items()]
@@ -110,7 +148,7 @@ def _near(near: Sequence[str]) -> str:
     return f" nearest: {', '.join(near)}" if near else ""
 
 
-def _problem(options: dict[str, Any], compose: Composition) -> str:
+def _problem(options: dict[str, Any], compose: Compose) -> str:
     """Why a cell of these options cannot run, empty where it can."""
     overrides = [f"{key}={spelt(value)}" for key, value in options.items()]
     try:
@@ -127,8 +165,8 @@ def _reference(shape: Shape, rows: Sequence[MatchedRow]) -> str:
     )
 
 
-def _column(column: MatchedColumn) -> dict[str, Any]:
-    content: dict[str, Any] = {}
+def _column(column: MatchedColumn, data: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"under": {"data": data}} if data else {}
     if column.metric:
         content["metric"] = column.metric
     if column.unit:

@@ -7,7 +7,7 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.reducers import AvgNonZeroReducer
 from torch import Tensor
 
-from exp.tasks.gait.losses.triplet import batch_all_triplet, part_distances
+from exp.tasks.gait.losses.triplet import batch_all_triplet, count_by_sorting, count_in_turn, part_distances
 
 EVEN = torch.arange(5).repeat_interleave(4)
 UNEVEN = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 3, 4, 4])
@@ -48,6 +48,19 @@ def test_is_the_cube(labels: Tensor, scale: float, self_positive: bool) -> None:
     expected = cube(distances, labels, 0.2, self_positive)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(torch.autograd.grad(found, distances)[0], torch.autograd.grad(expected, distances)[0])
+
+
+@pytest.mark.parametrize("self_positive", [False, True])
+@pytest.mark.parametrize("labels", [EVEN, UNEVEN], ids=["even", "uneven"])
+@pytest.mark.parametrize("step", [0.0, 0.1], ids=["as they are", "many ties"])
+def test_sorting_counts_the_same(labels: Tensor, step: float, self_positive: bool) -> None:
+    distances = part_distances(embeddings(labels, 0.3)).detach()
+    distances = distances if step == 0 else (distances / step).round() * step
+    same = labels[:, None] == labels
+    positive = same if self_positive else same & ~torch.eye(len(labels), dtype=torch.bool)
+    counts = count_in_turn(distances, positive, same, 0.2)
+    assert counts.max() > 0 > counts.min()
+    assert torch.equal(counts, count_by_sorting(distances, positive, same, 0.2))
 
 
 def test_self_positives_matter_near_collapse_only() -> None:

@@ -61,28 +61,13 @@ class _Hinges(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, distances: Tensor, positive: Tensor, same: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-        parts, n = distances.shape[:2]
-        count = positive.sum(1)
-        most = int(count.max())
-        # Each anchor's positives, filled up with walks that reach nothing.
-        columns = positive.byte().sort(dim=1, descending=True, stable=True).indices[:, :most].expand(parts, n, most)
-        filled = torch.arange(most, device=count.device) >= count[:, None]
-        reach = distances.gather(2, columns) + margin
-        reach.masked_fill_(filled, -torch.inf)
-        negatives = distances.masked_fill(same, torch.inf)
-        within, grad = torch.empty_like(reach), torch.zeros_like(distances)
-        # On a CPU part by part, so that a part's negatives and marks stay in a core's cache.
-        for at in range(parts) if distances.device.type == "cpu" else [slice(None)]:
-            marks = torch.empty_like(negatives[at])
-            for place in range(most):
-                torch.gt(reach[at][..., place, None], negatives[at], out=marks)
-                grad[at] -= marks
-                within[at][..., place] = marks.sum(-1)
-        terms = within.sum((1, 2), dtype=torch.float64)
-        weight = (1 / (terms.clamp(min=1) * parts)).to(distances.dtype)
-        total = (grad * distances).sum((1, 2)) + (within * reach.masked_fill_(filled, 0)).sum((1, 2))
-        grad.scatter_add_(2, columns, within).mul_(weight[:, None, None])
-        ctx.save_for_backward(grad)
+        # Looking for the most positives would let a GPU wait for the CPU at every step.
+        count = count_in_turn if distances.device.type == "cpu" else count_by_sorting
+        grad = count(distances, positive, same, margin)
+        terms = grad.clamp(min=0).sum((1, 2), dtype=torch.float64)
+        total = (grad * distances).sum((1, 2)) + (terms * margin).to(distances.dtype)
+        weight = (1 / (terms.clamp(min=1) * len(distances))).to(distances.dtype)
+        ctx.save_for_backward(grad.mul_(weight[:, None, None]))
         ctx.mark_non_differentiable(terms)
         return (total * weight).sum(), terms
 
@@ -90,6 +75,45 @@ class _Hinges(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
         return ctx.saved_tensors[0] * grad, None, None, None
+
+
+def count_in_turn(distances: Tensor, positive: Tensor, same: Tensor, margin: float) -> Tensor:
+    """Counts terms above zero, one positive of each anchor at a time.
+
+    Args:
+        distances: (p, n, n).
+        positive: (n, n) pairs of an anchor and a positive.
+        same: (n, n) pairs of one person, which are no negatives.
+        margin: By how much a negative has to be further than a positive.
+
+    Returns:
+        (p, n, n): at a positive the negatives within its reach, at a negative less the positives that reach it, else 0
+    """
+    parts, n = distances.shape[:2]
+    number = positive.sum(1)
+    most = int(number.max())
+    # Each anchor's positives, filled up with walks that reach nothing.
+    columns = positive.byte().sort(dim=1, descending=True, stable=True).indices[:, :most].expand(parts, n, most)
+    reach = distances.gather(2, columns) + margin
+    reach.masked_fill_(torch.arange(most, device=number.device) >= number[:, None], -torch.inf)
+    negatives = distances.masked_fill(same, torch.inf)
+    within, counts = torch.empty_like(reach), torch.zeros_like(distances)
+    for part in range(parts):  # so that its negatives and marks stay in a core's cache
+        marks = torch.empty_like(negatives[part])
+        for place in range(most):
+            torch.gt(reach[part, :, place, None], negatives[part], out=marks)
+            counts[part] -= marks
+            within[part, :, place] = marks.sum(-1)
+    return counts.scatter_add_(2, columns, within)
+
+
+def count_by_sorting(distances: Tensor, positive: Tensor, same: Tensor, margin: float) -> Tensor:
+    """Counts the same as ``count_in_turn``, by sorting each anchor's distances: nothing is asked of the device."""
+    reach = (distances + margin).masked_fill_(~positive, -torch.inf)
+    negatives = distances.masked_fill(same, torch.inf)
+    within = torch.searchsorted(negatives.sort(dim=2).values, reach)
+    beyond = torch.searchsorted(reach.sort(dim=2).values, negatives, right=True)
+    return (within + beyond - distances.shape[2]).to(distances.dtype)
 
 
 def part_distances(embeddings: Tensor) -> Tensor:
