@@ -12,8 +12,8 @@ from exp.cells.unsent import unsent
 from exp.options.study import as_typed
 from exp.options.words import spelt
 
-WITHOUT = ("ckpt=", "init=", "model.init=", "trainer.max_epochs=", "sweep.")
-"""What a test of the cell's weights is typed without."""
+WITHOUT = ("ckpt", "init", "max_epochs", "max_steps", "max_time")
+"""Options, by their short names, that a test of the cell's weights is typed without; those of a sweep go too."""
 
 
 class Console:
@@ -92,7 +92,12 @@ class Console:
             print(f"{self._erase()}interrupted; everything is saved. To go on: {self.command}")
 
     def _overrides(self) -> list[str]:
-        kept = [o for o in self.cell.resolved.overrides if not o.startswith(WITHOUT)]
+        names = {word: word.lstrip("+").partition("=")[0] for word in self.cell.resolved.overrides}
+        kept = [
+            word
+            for word, name in names.items()
+            if not name.startswith("sweep.") and name.rpartition(".")[2] not in WITHOUT
+        ]
         return [*places(shlex.split(self.command)), *map(as_typed, kept)]
 
     def _erase(self) -> str:
