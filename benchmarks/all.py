@@ -5,6 +5,7 @@ own; rows of scripts that are not run are kept. ``python benchmarks/render.py`` 
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from measure import machine
 
 HERE = Path(__file__).parent
-SCRIPTS = ("attention", "gait", "lane", "startup")
+SCRIPTS = ("attention", "gait", "lane", "feeding", "training", "startup", "scaling")
 
 
 def main() -> int:
@@ -26,6 +27,7 @@ def main() -> int:
     for script in sys.argv[1:] or SCRIPTS:
         done = subprocess.run(
             [sys.executable, str(HERE / f"{script}.py"), "--format", "json"],
+            env=os.environ | {"THP_MEM_ALLOC_ENABLE": "1"},  # large pages, as exp has them, for both sides
             stdout=subprocess.PIPE,
             text=True,
             check=False,

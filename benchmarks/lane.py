@@ -50,7 +50,9 @@ def rows() -> Iterator[Row]:
     drawn = by_pair(segments)
     equal = all(np.array_equal(ours(*one), drawn(*one)) for one in work)
     mine, theirs = (lambda way=way: [way(*one) for one in work] for way in (ours, drawn))
-    yield compared(f"CULane's IoU, {len(work)} images of 4 lanes", "drawing both lanes of each pair", mine, theirs, 0.04, equal)
+    yield compared(
+        f"CULane's IoU, {len(work)} images of 4 lanes", "drawing both lanes of each pair", mine, theirs, 0.04, equal
+    )
     model = decoder()
     for count, limit, rounds in ((250, 0.09, 5), (6500, 0.028, 1)):
         seen = Seen([torch.randn(1, count, 256)], [None], [])
