@@ -47,7 +47,7 @@ class WalkFiles:
         view: The angle, such as 090.
         folder: Where they lie.
         pickle: The pretreated file, None where there are raw frames.
-        frames: The raw frames in the order of their numbers.
+        frames: The names of the raw frames in the order of their numbers; there may be a million in all.
     """
 
     person: str
@@ -55,7 +55,7 @@ class WalkFiles:
     view: str
     folder: Path
     pickle: Path | None
-    frames: tuple[Path, ...]
+    frames: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -257,8 +257,11 @@ class CasiaB:
 
     def _fingerprint(self, walks: list[WalkFiles]) -> str:
         root = self._find()
-        paths = [path for files in walks for path in ((files.pickle,) if files.pickle else files.frames)]
-        return fingerprint.of_tree(root, [path.relative_to(root).as_posix() for path in paths])
+        names = []
+        for files in walks:
+            place = files.folder.relative_to(root).as_posix()
+            names += [f"{place}/{name}" for name in ((files.pickle.name,) if files.pickle else files.frames)]
+        return fingerprint.of_tree(root, names)
 
     def _make(self, walks: list[WalkFiles]) -> Callable[[ClipWriter], None]:
         def make(writer: ClipWriter) -> None:
@@ -282,7 +285,7 @@ class CasiaB:
             frames = resized(spread(frames), size) if len(frames) else frames
         else:
             where = files.folder
-            cut_out = [aligned(read_silhouette(path), size) for path in files.frames]
+            cut_out = [aligned(read_silhouette(files.folder / name), size) for name in files.frames]
             kept = [frame for frame in cut_out if frame is not None]
             frames = np.stack(kept) if kept else np.empty((0, size, size), np.uint8)
         if not len(frames):
@@ -299,7 +302,7 @@ def _files(person: str, walk: str, folder: Path) -> WalkFiles:
         chosen = f"{folder.name}.pkl" if f"{folder.name}.pkl" in pickles else pickles[0]
         return WalkFiles(person, walk, view, folder, folder / chosen, ())
     frames = sorted((name for name in names if name.lower().endswith(ENDINGS)), key=natural)
-    return WalkFiles(person, walk, view, folder, None, tuple(folder / name for name in frames))
+    return WalkFiles(person, walk, view, folder, None, tuple(frames))
 
 
 def _names(folder: Path) -> list[str]:
