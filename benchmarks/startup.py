@@ -14,7 +14,7 @@ from pathlib import Path
 
 from measure import Row, main
 
-COMMANDS = {"exp --help": ["--help"], "exp --cfg job": ["--cfg", "job"], "an error": ["att=tripel"]}
+COMMANDS = {"exp --help": ["--help"], "exp --cfg job": ["--cfg", "job"], "an error": ["att=tripletx"]}
 HEAVY = "import torch, lightning.pytorch, runpy, sys; sys.argv[0] = 'exp'; runpy.run_module('exp', run_name='__main__')"
 
 
