@@ -1,20 +1,24 @@
 """``exp`` and ``python -m exp``: a verb, or a cell or sweep to run. Imports no torch unless a cell trains here."""
 
+import errno
 import os
 import sys
 
 from exp.cells.machine import speed_up
 from exp.cells.terminal import remember_typed
-from exp.options.errors import ConfigError, DataError, shown
+from exp.options.errors import CellFailed, ConfigError, DataError, shown
 
 SHOWING = ("--cfg", "-c", "--info", "-i")
 """Beginnings of Hydra's flags that print a configuration."""
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Errors by which a disk says that it is full or read-only: not ours, so they are a line and no traceback."""
 
 
 def main() -> None:
     """Runs the command line and exits.
 
-    The exit code is 0 (done), 1 (a cell failed), 2 (the command line is wrong) or 130 (interrupted).
+    The exit code is 0 (done), 1 (a cell failed, or a disk is full), 2 (the command line is wrong) or 130 (interrupted).
     """
     sys.exit(run(sys.argv[1:]))
 
@@ -51,9 +55,17 @@ def run(arguments: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except CellFailed as error:
+        print(f"exp: {shown(error)}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # whoever reads the output, such as head, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        print(f"exp: {shown(error)}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import torch
 from exp.callbacks.generations import put_last
 from exp.cells.cell import LAST
 from exp.cells.files import replace_whole, sync
+from exp.cells.provenance import code_in_use, together
 from exp.options.errors import ConfigError
 from exp.tasks.base import CHECK_EVERY, trained
 
@@ -69,6 +70,7 @@ class Keeper(pl.Callback):
         self.best: dict[str, Any] | None = None
         self.last_is_good = False
         self.seconds = 0.0
+        self._code: dict[str, str] = {}
         self._started = self._saved = time.monotonic()
         self._position = {"epoch": 0, "start": 0}
         self._stop = False
@@ -214,8 +216,13 @@ class Keeper(pl.Callback):
             "best": self.best,
             "samples_seen": int(seen),
             "seconds": self.train_seconds,
+            "code": self.code_of(pl_module),
         }
         checkpoint["classes"] = self._classes(pl_module)
+
+    def code_of(self, module: pl.LightningModule) -> dict[str, str]:
+        """Returns hashes of the modules whose code has made the weights so far, by name, in all attempts."""
+        return together(self._code, code_in_use(trained(module).config.task.name))
 
     def _classes(self, module: pl.LightningModule) -> list[str] | None:
         """Returns the classes' names, so that predicting with a checkpoint needs no data; None where there are none."""
@@ -232,6 +239,7 @@ class Keeper(pl.Callback):
         self.best = kept["best"]
         task.samples_seen = kept["samples_seen"] if trainer.is_global_zero else 0
         self.seconds = kept["seconds"]
+        self._code = kept.get("code", {})  # those of earlier versions have none
 
 
 def _validates(trainer: pl.Trainer, batch_idx: int) -> bool:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from exp.options.errors import ConfigError
+
 
 @contextmanager
 def replace_whole(path: Path) -> Iterator[Path]:
@@ -27,6 +29,22 @@ def replace_whole(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Refuses a folder of cells that nothing can be written into, before anything starts.
+
+    Args:
+        folder: Where cells are to lie; it need not exist yet.
+
+    Raises:
+        ConfigError: It, or the nearest folder above that exists, is a file, read-only or somebody else's.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"cells.dir={folder}: {there} is a file; give another folder with cells.dir=")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"cells.dir={folder}: {there} cannot be written to; give another folder with cells.dir=")
 
 
 def sync(path: Path) -> None:

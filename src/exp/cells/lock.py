@@ -1,5 +1,6 @@
 """One process a cell, also across machines that share a file system: a lock file with a heartbeat."""
 
+import contextlib
 import errno
 import json
 import os
@@ -106,7 +107,8 @@ class Lock:
         while not self._stop.wait(BEAT_SECONDS):
             if not self.held():
                 return
-            os.utime(self.path)
+            with contextlib.suppress(OSError):  # a network file system that fails once is tried again
+                os.utime(self.path)
 
     def _remove_stale(self, judged: dict[str, Any] | None) -> None:
         """Moves the dead lock away; one that was taken anew in between is put back."""
@@ -134,8 +136,8 @@ def _create(path: Path, text: str, token: str) -> None:
         FileExistsError: It is there already.
     """
     fresh = path.with_name(f"{path.name}.{token}")
-    fresh.write_text(text)
     try:
+        fresh.write_text(text)
         os.link(fresh, path)
     except FileExistsError:
         raise
@@ -143,11 +145,15 @@ def _create(path: Path, text: str, token: str) -> None:
         if error.errno not in NO_LINKS:
             raise
         with open(path, "x") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                path.unlink()
+                raise
     finally:
-        fresh.unlink()
+        fresh.unlink(missing_ok=True)
 
 
 def _being_written(path: Path) -> bool:

@@ -59,6 +59,41 @@ def _versions() -> dict[str, str]:
     return found
 
 
+_noted: dict[str, tuple[Any, str]] = {}
+"""The code of loaded modules by name: what it was loaded by, which a reload replaces, and its hash then."""
+
+_looked: set[str] = set()
+"""Modules that were looked at since a cell began."""
+
+
+def note_code(*, afresh: bool = False) -> None:
+    """Notes the code of modules that were loaded since the last call, as it is on disk now.
+
+    Called soon after modules are loaded, so that a file that is edited while a sweep or a cell runs is recorded as it
+    was when it was loaded: what runs is not what lies on disk then.
+
+    Args:
+        afresh: Whether a cell begins, for which a user's modules may have been loaded again.
+    """
+    if afresh:
+        _looked.clear()
+    fresh = [name for name in sys.modules if name not in _looked]
+    _looked.update(fresh)
+    for name in fresh:
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        if _decides(name) and (name not in _noted or _noted[name][0] is not spec):
+            for digest in code_of([name]).values():
+                _noted[name] = spec, digest
+
+
+def _decides(name: str) -> bool:
+    """Returns whether a module's code decides results."""
+    if name.startswith("exp."):
+        return not name.startswith(APART)
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return bool(file) and not name.startswith("__") and plugins.decides(Path(file))
+
+
 def code_in_use(task: str) -> dict[str, str]:
     """Returns hashes of the modules of this process whose code decides a cell's result, by module name.
 
@@ -67,15 +102,28 @@ def code_in_use(task: str) -> dict[str, str]:
     Args:
         task: The cell's task; modules of other tasks are loaded for their options alone.
     """
-    ours = [name for name in sys.modules if name.startswith("exp.") and not name.startswith(APART)]
-    own = [name for name, file in _files() if not name.startswith("__") and plugins.decides(file)]
-    return code_of([*sorted(name for name in ours if task_of(name) in (None, task)), *sorted(own)])
+    note_code()
+    return {name: digest for name, (_, digest) in sorted(_noted.items()) if task_of(name) in (None, task)}
 
 
-def _files() -> list[tuple[str, Path]]:
-    """Returns the modules of this process that were read from a file outside exp."""
-    outside = [(name, module) for name, module in sys.modules.items() if not name.startswith("exp.")]
-    return [(name, Path(file)) for name, module in outside if (file := getattr(module, "__file__", None))]
+def edited() -> list[str]:
+    """Returns the modules of this process whose files are no longer what was loaded."""
+    return [name for name, (_, digest) in sorted(_noted.items()) if code_of([name]).get(name) != digest]
+
+
+def together(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
+    """Returns the code of a cell that was gone on with; a module that was another before has both hashes.
+
+    Such a cell is stale from the start, since no code at hand makes the whole of its result.
+
+    Args:
+        before: Of the attempts that its checkpoint is from.
+        now: Of this attempt.
+    """
+    return before | {
+        name: digest if before.get(name, digest) == digest else f"{before[name]}+{digest}"
+        for name, digest in now.items()
+    }
 
 
 def task_of(module: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from exp.commands.flags import Flags
-from exp.options.errors import CellFailed, ConfigError, DataError, shown
+from exp.options.errors import CellFailed, ConfigError, DataError
 from exp.run.from_cell import told, with_choices_of_checkpoint
 
 SWEEPER_TABLE = "hydra.sweeper.table="
@@ -24,6 +24,7 @@ def train(arguments: list[str]) -> int:
 
     Raises:
         ConfigError: A choice or option is wrong.
+        CellFailed: A cell has not ended well and a sweeper does not go on.
     """
     import hydra
 
@@ -44,10 +45,7 @@ def train(arguments: list[str]) -> int:
     try:
         with _argv(arguments):
             hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(under_hydra)()
-    except CellFailed as error:
-        print(f"exp: {shown(error)}", file=sys.stderr)
-        return 1
-    except (ConfigError, DataError):
+    except (CellFailed, ConfigError, DataError):
         raise
     except Exception as error:
         if _raised_by_hydra(error):

@@ -228,6 +228,9 @@ class Sweep(Section):
     """Whether a failed cell stops the sweep."""
     retry: int = option(0, at_least(0), identity=False)
     """How often a failed cell is tried again."""
+    timeout: str | None = option(None, duration, identity=False)
+    """Time such as 30min without a change in a running cell's folder, after which it counts as hanging: it is ended and
+    has failed. Longer than the longest reading of data, validation or test; without it a cell may take any time."""
     cells: str | None = option(None, identity=False)
     """YAML file that lists explicit cells, each a mapping of overrides."""
     dry: bool = option(False, identity=False)

@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from exp.cells.cell import ANEW, EXIT_CODES, Cell
+from exp.cells.files import refuse_unwritable
 from exp.cells.terminal import pasted, typed_command
 from exp.options.compose import in_our_words
 from exp.options.config import Config
@@ -68,6 +69,7 @@ def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
     anew = ("stale" if changed else state) in ANEW[resolved.config.sweep.force]
     if state != "done" or anew:
         try:
+            refuse_unwritable(cell.root)
             _decide_weights(resolved.config)
         except (ConfigError, DataError) as error:
             print(f"exp: {shown(error)}", file=sys.stderr)

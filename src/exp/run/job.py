@@ -1,6 +1,7 @@
 """Runs one cell in this process, from lock to result; every launcher ends up here."""
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from exp.cells.cell import FORMER, Cell, other_data
 from exp.cells.lock import Lock, Locked
 from exp.cells.machine import cpus
-from exp.cells.provenance import code_in_use, provenance
+from exp.cells.provenance import edited, note_code, provenance
 from exp.options.errors import ConfigError, DataError
 from exp.options.resolve import Resolved
 
@@ -96,6 +97,7 @@ class Attempt:
         from exp.callbacks.checkpoint import Interrupted, LockLost
         from exp.tasks.base import Diverged
 
+        note_code(afresh=True)
         moved = self.cell.moved() if self.cell.has_checkpoint() else []
         try:
             if moved:
@@ -140,6 +142,11 @@ class Attempt:
         followers: Followers | Tasks | None = None
         if devices > 1:
             calls = self.tasks
+            if calls is None and (changed := edited()):
+                raise ConfigError(
+                    f"{', '.join(changed)}: edited since this process loaded it, and further ranks would run the new"
+                    " code; start the sweep again"
+                )
             followers = (
                 calls.call(self.threads, self.cell.key, self._died)
                 if calls
@@ -190,7 +197,6 @@ class Attempt:
                 "attempts": self.started["attempt"],
                 "disk_bytes": cell.disk_bytes(),
                 "data_fingerprint": fingerprint,
-                "code": code_in_use(cell.resolved.task),
                 **provenance(self.command),
             }
         )
@@ -200,8 +206,12 @@ class Attempt:
         self.cell.write_status("running", **self.started, host=os.uname().nodename, pid=os.getpid(), **progress)
 
     def _fail(self, state: str, error: str, trace: str) -> str:
-        (self.cell.path / "error.txt").write_text(trace)
-        self.cell.write_status(state, **self.started, error=error)
+        """Records a failure, as far as there is room to: a full disk is one."""
+        try:
+            (self.cell.path / "error.txt").write_text(trace)
+            self.cell.write_status(state, **self.started, error=error)
+        except OSError as problem:
+            print(f"{trace}{self.cell.path}: this could not be recorded: {problem}", file=sys.stderr)
         return state
 
     def _died(self, message: str) -> None:

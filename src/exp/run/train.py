@@ -26,6 +26,7 @@ from exp.callbacks.own import own_callbacks
 from exp.callbacks.recorder import Recorder, Report
 from exp.cells.cell import LAST
 from exp.cells.metrics_file import MetricsFile, read_metrics
+from exp.cells.provenance import note_code
 from exp.layers.sync_norm import synchronised
 from exp.options.adopted import LightningOptions
 from exp.options.config import Config
@@ -86,6 +87,7 @@ def run(
     trainer = build_trainer(config, folder, rank, device, callbacks, logger)
     logger.epoch = lambda: trainer.current_epoch
     given = _loaders(task, device, rank)
+    note_code()
     if config.trainer.max_epochs:
         checkpoint = resumable(folder, tell=trainer.is_global_zero)
         keeper.last_is_good = checkpoint is not None and checkpoint.name == LAST
@@ -100,7 +102,8 @@ def run(
     for gates in (extra for extra in extras if isinstance(extra, GateRecord)):
         result |= gates.result
         record_maps(task, folder)
-    return result | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
+    result |= cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
+    return result | {"code": keeper.code_of(task.lightning)}
 
 
 def _keeper(config: Config, folder: Path, held: Callable[[], bool]) -> Keeper:

@@ -24,7 +24,7 @@ from exp.sweep.pool import Outcome, Pool
 from exp.sweep.record import SweepRecord
 from exp.sweep.screen import Screen
 
-OURS_ALONE = ("jobs", "retry", "on_error", "budget")
+OURS_ALONE = ("jobs", "retry", "on_error", "budget", "timeout")
 """Options of ``sweep`` that another launcher has its own words for."""
 
 RAY_REMOTE = {"num_cpus": 1, "num_gpus": 0, "max_calls": 1}

@@ -1,16 +1,20 @@
 """A sweep from the user's side: plan, run, table, what to do next. Loads no torch."""
 
+import math
 import shlex
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from exp.cells.cell import EXIT_CODES
+from exp.cells.files import refuse_unwritable
 from exp.cells.terminal import disk, pasted, shown
 from exp.cells.unsent import unsent
+from exp.options.checks import seconds_of
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
 from exp.sweep.dry import tell
@@ -50,8 +54,9 @@ def sweep(
         Exit code: 0 where all cells are done, 1 where one failed or is unfinished, 130 where the sweep was interrupted.
 
     Raises:
-        ConfigError: A combination is invalid or a model cannot be built.
+        ConfigError: A combination is invalid, a model cannot be built, or the cells' folder cannot be written to.
         DataError: A data set is missing or damaged.
+        CellFailed: The warm server was ended again and again.
     """
     started = time.monotonic()
     console = new_console()
@@ -60,7 +65,8 @@ def sweep(
         return _tell(planned, command, invalid, console)
     outcomes: dict[str, Outcome] = {}
     interrupted = exhausted = False
-    if planned.todo:
+    if any(one.todo or one.state == "running" for one in planned.cells):
+        refuse_unwritable(planned.cells[0].cell.root)
         outcomes, interrupted, exhausted = _run(planned, screen, command, invalid, console, course, watch)
     ending = Ending(command, time.monotonic() - started, interrupted, exhausted)
     return report(planned, outcomes, ending, screen, course)
@@ -86,7 +92,7 @@ class Ending:
 def _run(
     planned: Plan, screen: Screen, command: str, invalid: str, console: Console, course: Course, watch: Watch
 ) -> tuple[dict[str, Outcome], bool, bool]:
-    todo = planned.todo
+    todo = [one for one in planned.cells if one.todo or one.state == "running"]
     options = todo[0].resolved.config.sweep
     names = screen.names(planned.cells)
     slots = _slots(planned)
@@ -98,12 +104,18 @@ def _run(
             view.update(running)
             watch({key: by_key[key] for key in by_key if key in running})
 
-        pool = Pool(command, update)
+        pool = Pool(command, update, lambda line: console.print(line, style="dim", markup=False))
         try:
             check_models(planned, pool, invalid)
             with record:
-                stop = options.on_error == "stop"
-                outcomes = pool.run(planned.todo, slots, retry=options.retry, stop_on_error=stop, seconds=course.left)
+                outcomes = pool.run(
+                    [one for one in todo if one in planned.cells],
+                    slots,
+                    retry=options.retry,
+                    stop_on_error=options.on_error == "stop",
+                    seconds=course.left,
+                    timeout=(seconds_of(options.timeout) if options.timeout else None) or math.inf,
+                )
             return outcomes, pool.interrupted, pool.exhausted
         finally:
             pool.close()
@@ -156,15 +168,18 @@ def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, c
     called = screen.names(planned.cells)
     screen.end(planned, console)
     console.print()
+    bad = {"failed", "diverged"}
+    ended = {one.resolved.key: _ended(one, outcomes) for one in planned.cells}
     for one in planned.cells:
-        status = one.cell.status()
-        if status["state"] in ("failed", "diverged"):
+        status = ended[one.resolved.key]
+        if status["state"] in bad:
             console.print(
                 Text(status["state"], style="red"),
                 f"{called[one.resolved.key]}: {status.get('error', '')}",
                 markup=False,
             )
-            console.print(f"  {shown(one.cell.path / 'error.txt')}", style="dim")
+            if (trace := one.cell.path / "error.txt").is_file() and trace.stat().st_size:
+                console.print(f"  {shown(trace)}", style="dim")
         elif status["state"] == "running":
             console.print(
                 f"[cyan]running[/cyan] {called[one.resolved.key]}: in another process, on {status.get('host')}"
@@ -190,7 +205,7 @@ def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, c
         return 130
     if ending.exhausted:
         console.print("The budget is used up; everything is saved", markup=False)
-    failed = any(one.cell.status()["state"] in ("failed", "diverged") for one in planned.cells)
+    failed = any(status["state"] in bad for status in ended.values())
     left = sum(outcome.state in ("waiting", "running") for outcome in outcomes.values())
     if left:
         what = "cell is" if left == 1 else "cells are"
@@ -200,6 +215,14 @@ def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, c
     if line := unsent(one.cell.path for one in planned.cells):
         console.print(line, style="dim", markup=False)
     return EXIT_CODES["failed"] if failed or left else 0
+
+
+def _ended(one: Planned, outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    """Returns a cell's status; where its folder could not be written to, how it ended is known here alone."""
+    status, outcome = one.cell.status(), outcomes.get(one.resolved.key)
+    if outcome is not None and outcome.state == "failed" and status["state"] == "waiting":
+        return status | {"state": "failed", "error": outcome.error}
+    return status
 
 
 def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:

@@ -1,5 +1,6 @@
 """Between Hydra's plugins and our sweeps."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,7 +182,8 @@ def _keep_composed(config: DictConfig) -> None:
     """Writes ``multirun.yaml`` beside the cells, where Hydra's users look for what a sweep was composed to."""
     root = Path(config.cells.dir or "multirun").expanduser()
     if root.is_dir():
-        OmegaConf.save(config, root / "multirun.yaml")
+        with contextlib.suppress(OSError):  # a full disk: the summary has said what became of the cells
+            OmegaConf.save(config, root / "multirun.yaml")
 
 
 def launch_cells(

@@ -3,25 +3,26 @@
 import json
 import math
 import os
-import select
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from exp.cells.machine import cpus, gpus
 from exp.options.config import GROUPS
-from exp.options.errors import ConfigError
+from exp.options.errors import CellFailed, ConfigError
+from exp.sweep.batch import Batch, Running
+from exp.sweep.batch import Outcome as Outcome
 from exp.sweep.plan import Planned
+from exp.sweep.pulse import Pulse
+from exp.sweep.warm import ServerEnded, Warm
 
-TICK_SECONDS = 0.25
 REMIND_SECONDS = 3.0
+RESTARTS = 3
+"""How often a server that something has ended is replaced until a cell has ended by itself."""
 
 
 @dataclass
@@ -67,20 +68,13 @@ class Slots:
             self.devices += names
 
 
-@dataclass
-class Outcome:
-    """What became of a cell: its state, and for a failure one line."""
-
-    state: str
-    error: str = ""
-
-
 class Pool:
     """A warm server and the cells that run in it.
 
     Args:
         command: What the user typed, for the record.
         watch: Called about four times a second, and after every event, with the keys that run now.
+        tell: Takes a line about what the user did not ask for: a server that was replaced, cells that are waited for.
 
     Attributes:
         interrupted: Whether the user or the system asked to stop.
@@ -88,28 +82,40 @@ class Pool:
         notes: What the check found worth a line: which weights cells start from.
     """
 
-    def __init__(self, command: str, watch: Callable[[set[str]], None] = lambda running: None) -> None:
+    def __init__(
+        self,
+        command: str,
+        watch: Callable[[set[str]], None] = lambda running: None,
+        tell: Callable[[str], None] = print,
+    ) -> None:
         self._command = command
         self._watch = watch
+        self._tell = tell
         self._stopping = 0
         self.interrupted = False
         self.exhausted = False
         self.notes: list[str] = []
         self._pruned: set[str] = set()
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "exp.sweep.server", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self._pending = b""
+        self._told = 0
+        self._restarts = 0
+        self._server = Warm()
 
     def check(self, cells: list[Planned]) -> list[tuple[Planned, str]]:
         """Builds each distinct model on the meta device in a forked process.
 
         Returns:
             The cells that cannot be built, with the reason.
+
+        Raises:
+            CellFailed: The server was ended again and again.
         """
+        while True:
+            try:
+                return self._check(cells)
+            except ServerEnded as error:
+                self._replace(error)
+
+    def _check(self, cells: list[Planned]) -> list[tuple[Planned, str]]:
         distinct: dict[str, list[Planned]] = {}
         for planned in cells:
             plain = planned.resolved.config.plain()
@@ -118,11 +124,11 @@ class Pool:
         with tempfile.TemporaryDirectory() as folder:
             reply = os.path.join(folder, "reply")
             configs = [group[0].resolved.config.plain() for group in distinct.values()]
-            self._send(op="check", id="check", configs=configs, reply=reply)
+            self._server.send(op="check", id="check", configs=configs, reply=reply)
             ended: list[dict[str, Any]] = []
             while not ended:
                 self._watch(set())
-                ended = [event for event in self._events() if event["event"] == "ended"]
+                ended = [event for event in self._server.events() if event["event"] == "ended"]
             if not os.path.exists(reply):
                 raise ConfigError(f"the models could not be checked: the check ended with {ended[0]['how']}")
             with open(reply) as file:
@@ -143,6 +149,7 @@ class Pool:
 
         Raises:
             ConfigError: A cell cannot be calibrated.
+            CellFailed: The server was ended again and again.
         """
         return self._measured(cells, slots, trains=True)
 
@@ -151,6 +158,7 @@ class Pool:
 
         Raises:
             ConfigError: A model cannot be built.
+            CellFailed: The server was ended again and again.
         """
         alike: dict[str, Planned] = {}
         keys = []
@@ -162,6 +170,13 @@ class Pool:
         return [counted[key] for key in keys]
 
     def _measured(self, cells: Sequence[Planned], slots: Slots, *, trains: bool) -> list[dict[str, float]]:
+        while True:
+            try:
+                return self._measure(cells, slots, trains=trains)
+            except ServerEnded as error:
+                self._replace(error)
+
+    def _measure(self, cells: Sequence[Planned], slots: Slots, *, trains: bool) -> list[dict[str, float]]:
         told: list[dict[str, Any]] = []
         places = min(max(1, slots.free), len(cells))
         with tempfile.TemporaryDirectory() as folder:
@@ -169,11 +184,11 @@ class Pool:
                 share = [{"config": c.resolved.config.plain(), "key": c.cell.key} for c in cells[place::places]]
                 env = {"CUDA_VISIBLE_DEVICES": slots.devices[place]} if slots.devices else {}
                 command = {"cells": share, "trains": trains, "threads": slots.threads, "folder": folder, "env": env}
-                self._send(op="calibrate", id=str(place), **command)
+                self._server.send(op="calibrate", id=str(place), **command)
             ended = 0
             while ended < places:
                 self._watch(set())
-                ended += sum(event["event"] == "ended" for event in self._events())
+                ended += sum(event["event"] == "ended" for event in self._server.events())
             for cell in cells:
                 path = os.path.join(folder, cell.cell.key)
                 if not os.path.exists(path):
@@ -185,6 +200,14 @@ class Pool:
                 raise ConfigError(f"{cell.resolved.slug}: cannot be calibrated: {result['error']}")
         return told
 
+    def _replace(self, error: ServerEnded) -> None:
+        """Starts another server, unless that was in vain several times."""
+        self._restarts += 1
+        if self._restarts > RESTARTS:
+            raise CellFailed(f"{error}, {self._restarts} times; what was saved stays, and the same command goes on")
+        self._tell(f"{error}; another one goes on")
+        self._server.replace()
+
     def run(
         self,
         cells: list[Planned],
@@ -193,9 +216,12 @@ class Pool:
         retry: int,
         stop_on_error: bool,
         seconds: float = math.inf,
+        timeout: float = math.inf,
         pruned: Callable[[], list[str]] = list,
     ) -> dict[str, Outcome]:
-        """Runs the cells and returns what became of each by key; interrupted ones are waiting.
+        """Runs the cells, waits for those that run in other processes, and returns what became of each by key.
+
+        Interrupted ones are waiting; those that another process has finished meanwhile are left out.
 
         Args:
             cells: The cells in order.
@@ -203,59 +229,70 @@ class Pool:
             retry: How often a failed one is tried again.
             stop_on_error: Whether the first failure stops the others.
             seconds: After this time the cells that run save and stop.
+            timeout: Seconds without a sign of life after which a cell that runs is ended.
             pruned: Asked about four times a second for the keys of cells that are to save and stop.
+
+        Raises:
+            CellFailed: The server was ended again and again.
         """
+        batch = Batch(cells, retry)
         until = time.monotonic() + seconds
-        outcomes = {planned.resolved.key: Outcome("waiting") for planned in cells}
-        waiting = deque((planned, retry) for planned in cells)
-        running: dict[str, tuple[Planned, int, int, list[str]]] = {}
         capacity = slots.free
         previous: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
             previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            while running or (waiting and not self._stopping):
+            while batch.running or ((batch.waiting or batch.elsewhere) and not self._stopping):
                 if time.monotonic() >= until and (self.exhausted or not self._stopping):
                     # Told again every few seconds: a cell hears it from its first step on.
                     until = time.monotonic() + REMIND_SECONDS
                     self.exhausted = True
-                    self._stop(signal.SIGTERM, set(running))
-                self._begin(waiting, running, slots, capacity)
-                self._watch(set(running))
-                self._prune(pruned(), running)
-                for event in self._events():
-                    if event["event"] != "ended":
-                        continue
-                    planned, tries, wanted, names = running.pop(event["id"])
-                    slots.give(wanted, names)
-                    outcome = self._judge(planned, event)
-                    outcomes[event["id"]] = outcome
-                    if outcome.state == "failed" and tries and not self._stopping:
-                        waiting.append((planned, tries - 1))
-                    elif outcome.state in ("failed", "diverged") and stop_on_error and not self._stopping:
-                        self._stop(signal.SIGTERM, set(running))
-                if self._stopping:
-                    self._stop_again(set(running))
+                    self._stopping = max(self._stopping, 1)
+                    self._told = 0
+                try:
+                    self._begin(batch, slots, capacity)
+                    self._watch(set(batch.running))
+                    self._prune(pruned(), batch)
+                    self._end_silent(batch, timeout)
+                    for event in self._server.events():
+                        if event["event"] == "ended":
+                            self._ended(event, batch, slots, stop_on_error)
+                    self._stop_again(batch)
+                except ServerEnded as error:
+                    self._go_on(error, batch, slots)
+                batch.look_elsewhere(self._tell)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
         self._watch(set())
-        return outcomes
+        return batch.outcomes
 
     def close(self) -> None:
         """Ends the server; cells that still run are ended with it."""
-        assert self._server.stdin is not None
-        if self._stopping:
-            self._server.kill()
-        self._server.stdin.close()
-        self._server.wait()
-        assert self._server.stdout is not None
-        self._server.stdout.close()
+        self._server.close(kill=bool(self._stopping))
+
+    def _begin(self, batch: Batch, slots: Slots, capacity: int) -> None:
+        """Starts cells that wait, as many as there are free slots."""
+        while batch.waiting and not self._stopping:
+            planned, tries = batch.waiting[0]
+            wanted = min(planned.resolved.config.trainer.devices, capacity)
+            taken = slots.take(wanted)
+            if taken is None:
+                break
+            batch.waiting.popleft()
+            threads, env, names = taken
+            try:
+                planned.cell.path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                slots.give(wanted, names)
+                batch.outcomes[planned.resolved.key] = Outcome("failed", f"its folder cannot be made: {error}")
+                continue
+            batch.running[planned.resolved.key] = Running(planned, tries, wanted, names, Pulse(planned.cell.path))
+            self._start(planned, max(1, threads), env)
 
     def _start(self, planned: Planned, threads: int, env: dict[str, str]) -> None:
-        planned.cell.path.mkdir(parents=True, exist_ok=True)
         one = planned.resolved
-        self._send(
+        self._server.send(
             op="run",
             id=one.key,
             cell=one.plain(),
@@ -266,80 +303,71 @@ class Pool:
             log=str(planned.cell.path / "log.txt"),
         )
 
-    def _judge(self, planned: Planned, event: dict[str, Any]) -> Outcome:
+    def _ended(self, event: dict[str, Any], batch: Batch, slots: Slots, stop_on_error: bool) -> None:
+        """Takes note of a cell's end."""
+        one = batch.running.pop(event["id"])
+        slots.give(one.wanted, one.devices)
+        self._restarts = 0
+        outcome = self._judge(one, event)
+        batch.outcomes[event["id"]] = outcome
+        if outcome.state == "running":
+            batch.elsewhere.append((one.planned, one.tries))
+        elif outcome.state == "failed" and one.tries and not self._stopping:
+            batch.waiting.append((one.planned, one.tries - 1))
+        elif outcome.state in ("failed", "diverged") and stop_on_error:
+            self._stopping = max(self._stopping, 1)
+
+    def _judge(self, one: Running, event: dict[str, Any]) -> Outcome:
         """The files in the cell's directory say what happened; a process that died silently has failed."""
-        status = planned.cell.status()
+        status = one.planned.cell.status()
         if status["state"] in ("done", "failed", "diverged", "running"):
             return Outcome(status["state"], status.get("error", ""))
         if event["code"] in (0, 130) or self._stopping or event["id"] in self._pruned:
             return Outcome("waiting")
-        planned.cell.write_status("failed", error=f"the process ended with {event['how']}")
-        return Outcome("failed", f"the process ended with {event['how']}")
+        error = f"the process ended with {event['how']}"
+        if one.hung:
+            error = (
+                f"hung: nothing in its folder changed for {one.pulse.silence():.0f} s (sweep.timeout), so it was ended"
+            )
+        try:
+            one.planned.cell.write_status("failed", error=error)
+        except OSError as problem:
+            error = f"{error}, and its folder cannot be written to: {problem.strerror}"
+        return Outcome("failed", error)
 
-    def _begin(
-        self,
-        waiting: "deque[tuple[Planned, int]]",
-        running: dict[str, tuple[Planned, int, int, list[str]]],
-        slots: Slots,
-        capacity: int,
-    ) -> None:
-        """Starts cells that wait, as many as there are free slots."""
-        while waiting and not self._stopping:
-            planned, tries = waiting[0]
-            wanted = min(planned.resolved.config.trainer.devices, capacity)
-            taken = slots.take(wanted)
-            if taken is None:
-                break
-            waiting.popleft()
-            threads, env, names = taken
-            running[planned.resolved.key] = (planned, tries, wanted, names)
-            self._start(planned, max(1, threads), env)
+    def _go_on(self, error: ServerEnded, batch: Batch, slots: Slots) -> None:
+        """Replaces the server and puts the cells that ended with it back in line, before the others."""
+        for one in batch.running.values():
+            slots.give(one.wanted, one.devices)
+            batch.waiting.appendleft((one.planned, one.tries))
+        batch.running.clear()
+        if not self._stopping:
+            self._replace(error)
 
-    def _prune(self, keys: list[str], running: Container[str]) -> None:
+    def _prune(self, keys: list[str], batch: Batch) -> None:
         """Asks cells to save and stop, each once."""
         for key in keys:
-            if key in running and key not in self._pruned:
+            if key in batch.running and key not in self._pruned:
                 self._pruned.add(key)
-                self._send(op="signal", id=key, number=signal.SIGTERM)
+                self._server.send(op="signal", id=key, number=signal.SIGTERM)
+
+    def _end_silent(self, batch: Batch, timeout: float) -> None:
+        """Ends cells that give no sign of life any more."""
+        if timeout == math.inf:
+            return
+        for key, one in batch.running.items():
+            if not one.hung and one.pulse.silence() > timeout:
+                one.hung = timeout
+                self._server.send(op="signal", id=key, number=signal.SIGKILL)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self.interrupted = True
         self._stopping += 1
 
-    def _stop(self, number: int, running: set[str]) -> None:
-        self._stopping = max(self._stopping, 1)
-        for key in running:
-            self._send(op="signal", id=key, number=number)
-        self._told = self._stopping
-
-    _told = 0
-
-    def _stop_again(self, running: set[str]) -> None:
+    def _stop_again(self, batch: Batch) -> None:
         """The first signal asks the cells to save and stop, the second ends them."""
         if self._stopping > self._told:
-            self._stop(signal.SIGTERM if self._stopping == 1 else signal.SIGKILL, running)
-
-    def _send(self, **command: Any) -> None:
-        assert self._server.stdin is not None
-        try:
-            self._server.stdin.write(json.dumps(command).encode() + b"\n")
-            self._server.stdin.flush()
-        except BrokenPipeError:
-            raise RuntimeError(f"the sweep's server has ended with code {self._server.wait()}") from None
-
-    def _events(self) -> list[dict[str, Any]]:
-        """Events that have come in, after at most a tick.
-
-        Raises:
-            RuntimeError: The server has died.
-        """
-        assert self._server.stdout is not None
-        deadline = time.monotonic() + TICK_SECONDS
-        ready, _, _ = select.select([self._server.stdout], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            return []
-        data = os.read(self._server.stdout.fileno(), 1 << 16)
-        if not data:
-            raise RuntimeError(f"the sweep's server has ended with code {self._server.wait()}")
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        return [json.loads(line) for line in lines if line]
+            self._told = self._stopping
+            number = signal.SIGTERM if self._stopping == 1 else signal.SIGKILL
+            for key in batch.running:
+                self._server.send(op="signal", id=key, number=number)

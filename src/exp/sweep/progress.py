@@ -68,7 +68,7 @@ class Progress:
         if not self._live:
             failed = state in ("failed", "diverged")
             more = f": {status.get('error')}" if failed else f"  {metrics(status)}" if state == "done" else ""
-            self._console.print(f"{state:9} {self._names[key]}{more}", highlight=False)
+            self._console.print(f"{state:9} {self._names[key]}{more}", highlight=False, markup=False)
 
     def _drawn(self, statuses: dict[str, dict[str, Any]]) -> Group:
         counts = {state: list(self._states.values()).count(state) for state in STYLES}

@@ -4,6 +4,7 @@ Each sweep is one file, ``<root>/.sweeps/<start>-<pid>.json``, written whole whe
 reads it to decide what runs; without it a watcher sees the cells that exist.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -50,11 +51,16 @@ class SweepRecord:
         }
 
     def __enter__(self) -> "SweepRecord":
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        for old in sorted(self._path.parent.glob("*.json"))[: -KEPT + 1]:
-            old.unlink(missing_ok=True)
-        write_json(self._path, self._record)
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            for old in sorted(self._path.parent.glob("*.json"))[: -KEPT + 1]:
+                old.unlink(missing_ok=True)
+        self._write(self._record)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        write_json(self._path, self._record | {"state": "ended", "ended": time.time()})
+        self._write(self._record | {"state": "ended", "ended": time.time()})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # on a full disk the cells' own errors are those to be read
+            write_json(self._path, record)

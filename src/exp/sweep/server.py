@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.cells.files import write_json
+from exp.cells.provenance import note_code
 from exp.options.errors import ConfigError
 from exp.run.ddp import die_with_parent
 from exp.run.verbose import be_verbose_as_the_sweep
@@ -197,6 +198,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     del train, torch
+    note_code()
     Server(events).serve()
 
 
