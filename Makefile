@@ -48,7 +48,7 @@ test-browser: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -rs tests/watch/test_watch_browser.py
 
 test-faults: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow or not slow' --durations=5 tests/faults
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow or not slow' -n 2 --dist loadfile --durations=5 tests/faults
 
 test-lowest: .venvs/lowest/.ready
 	OMP_NUM_THREADS=1 .venvs/lowest/bin/python -m pytest -n auto

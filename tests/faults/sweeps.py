@@ -13,9 +13,17 @@ from typing import Any
 
 import pytest
 
+from exp.cells.lock import holder_of
 from tests.conftest import ENVIRONMENT, TINY, results
 
-CELLS = ["--multirun", *[word for word in TINY if "max_epochs" not in word], "trainer.save_every=0.2", "sweep.jobs=2"]
+_TINY = [word for word in TINY if not word.startswith(("trainer.max_epochs", "batch_size"))]
+_LESS = [
+    "batch_size=64",
+    "trainer.limit_train_batches=4",
+    "trainer.limit_val_batches=1",
+    "trainer.limit_test_batches=1",
+]
+CELLS = ["--multirun", *_TINY, *_LESS, "trainer.save_every=0.2", "sweep.jobs=2"]
 SHORT = [*CELLS, "trainer.max_epochs=2", "att=none,se"]
 LONG = [*CELLS, "trainer.max_epochs=25", "att=none,se"]
 
@@ -101,9 +109,9 @@ class Sweep:
         return next(pid for pid, line in processes() if f"exp.sweep.server {self.pid} " in line)
 
     def cell(self, name: str = "-se-") -> int:
-        """Returns the process of a cell."""
-        path = next(self.folder.glob(f"multirun/*/*{name}*/status.json"))
-        return int(json.loads(path.read_text())["pid"])
+        """Returns the process that works on a cell, 0 where none does."""
+        holder = next((holder_of(path) for path in self.folder.glob(f"multirun/*/*{name}*/lock")), None)
+        return int(holder["pid"]) if holder else 0
 
     def follower(self) -> int:
         """Returns the process of a cell's second rank."""

@@ -1,5 +1,6 @@
 """Disks that are full or read-only: a line, nothing half-written, and with room enough the same weights."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -90,14 +91,11 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
 
 
 def test_a_lock_for_which_there_is_no_room_leaves_nothing(disk: Path) -> None:
-    with open(disk / "filler", "wb") as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        except OSError:
-            pass
-        os.truncate(file.name, os.stat(file.name).st_size // 4096 * 4096)
+    filler = os.open(disk / "filler", os.O_CREAT | os.O_WRONLY)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(filler, bytes(4096))
+    os.close(filler)
     with pytest.raises(OSError, match="No space left"):
         Lock(disk / "lock").acquire()
     with pytest.raises(OSError, match="No space left"), replace_whole(disk / "result.json") as fresh:

@@ -60,7 +60,7 @@ def test_a_checkout_that_is_edited_in_mid_sweep(
 
 @pytest.mark.slow
 def test_a_cell_that_was_begun_under_other_code_is_stale(checkout: Path, tmp_path: Path) -> None:
-    words = [*CELLS, "trainer.max_epochs=12", "att=none", "seed=0"]
+    words = [*CELLS, "trainer.max_epochs=25", "att=none", "seed=0"]
     sweep = Sweep(tmp_path, *words, environment=environment(checkout))
     sweep.until(lambda: list(tmp_path.glob("multirun/*/*/last.ckpt")))
     os.kill(sweep.pid, signal.SIGTERM)

@@ -14,10 +14,10 @@ from typing import Any
 from exp.cells.machine import cpus, gpus
 from exp.options.config import GROUPS
 from exp.options.errors import CellFailed, ConfigError
-from exp.sweep.batch import Batch, Running
-from exp.sweep.batch import Outcome as Outcome
 from exp.sweep.plan import Planned
 from exp.sweep.pulse import Pulse
+from exp.sweep.queue import Outcome as Outcome
+from exp.sweep.queue import Queue, Running
 from exp.sweep.warm import ServerEnded, Warm
 
 REMIND_SECONDS = 3.0
@@ -235,14 +235,14 @@ class Pool:
         Raises:
             CellFailed: The server was ended again and again.
         """
-        batch = Batch(cells, retry)
+        queue = Queue(cells, retry)
         until = time.monotonic() + seconds
         capacity = slots.free
         previous: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
             previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            while batch.running or ((batch.waiting or batch.elsewhere) and not self._stopping):
+            while queue.running or ((queue.waiting or queue.elsewhere) and not self._stopping):
                 if time.monotonic() >= until and (self.exhausted or not self._stopping):
                     # Told again every few seconds: a cell hears it from its first step on.
                     until = time.monotonic() + REMIND_SECONDS
@@ -250,44 +250,44 @@ class Pool:
                     self._stopping = max(self._stopping, 1)
                     self._told = 0
                 try:
-                    self._begin(batch, slots, capacity)
-                    self._watch(set(batch.running))
-                    self._prune(pruned(), batch)
-                    self._end_silent(batch, timeout)
+                    self._begin(queue, slots, capacity)
+                    self._watch(set(queue.running))
+                    self._prune(pruned(), queue)
+                    self._end_silent(queue, timeout)
                     for event in self._server.events():
                         if event["event"] == "ended":
-                            self._ended(event, batch, slots, stop_on_error)
-                    self._stop_again(batch)
+                            self._ended(event, queue, slots, stop_on_error)
+                    self._stop_again(queue)
                 except ServerEnded as error:
-                    self._go_on(error, batch, slots)
-                batch.look_elsewhere(self._tell)
+                    self._go_on(error, queue, slots)
+                queue.look_elsewhere(self._tell)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
         self._watch(set())
-        return batch.outcomes
+        return queue.outcomes
 
     def close(self) -> None:
         """Ends the server; cells that still run are ended with it."""
         self._server.close(kill=bool(self._stopping))
 
-    def _begin(self, batch: Batch, slots: Slots, capacity: int) -> None:
+    def _begin(self, queue: Queue, slots: Slots, capacity: int) -> None:
         """Starts cells that wait, as many as there are free slots."""
-        while batch.waiting and not self._stopping:
-            planned, tries = batch.waiting[0]
+        while queue.waiting and not self._stopping:
+            planned, tries = queue.waiting[0]
             wanted = min(planned.resolved.config.trainer.devices, capacity)
             taken = slots.take(wanted)
             if taken is None:
                 break
-            batch.waiting.popleft()
+            queue.waiting.popleft()
             threads, env, names = taken
             try:
                 planned.cell.path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 slots.give(wanted, names)
-                batch.outcomes[planned.resolved.key] = Outcome("failed", f"its folder cannot be made: {error}")
+                queue.outcomes[planned.resolved.key] = Outcome("failed", f"its folder cannot be made: {error}")
                 continue
-            batch.running[planned.resolved.key] = Running(planned, tries, wanted, names, Pulse(planned.cell.path))
+            queue.running[planned.resolved.key] = Running(planned, tries, wanted, names, Pulse(planned.cell.path))
             self._start(planned, max(1, threads), env)
 
     def _start(self, planned: Planned, threads: int, env: dict[str, str]) -> None:
@@ -303,17 +303,17 @@ class Pool:
             log=str(planned.cell.path / "log.txt"),
         )
 
-    def _ended(self, event: dict[str, Any], batch: Batch, slots: Slots, stop_on_error: bool) -> None:
+    def _ended(self, event: dict[str, Any], queue: Queue, slots: Slots, stop_on_error: bool) -> None:
         """Takes note of a cell's end."""
-        one = batch.running.pop(event["id"])
+        one = queue.running.pop(event["id"])
         slots.give(one.wanted, one.devices)
         self._restarts = 0
         outcome = self._judge(one, event)
-        batch.outcomes[event["id"]] = outcome
+        queue.outcomes[event["id"]] = outcome
         if outcome.state == "running":
-            batch.elsewhere.append((one.planned, one.tries))
+            queue.elsewhere.append((one.planned, one.tries))
         elif outcome.state == "failed" and one.tries and not self._stopping:
-            batch.waiting.append((one.planned, one.tries - 1))
+            queue.waiting.append((one.planned, one.tries - 1))
         elif outcome.state in ("failed", "diverged") and stop_on_error:
             self._stopping = max(self._stopping, 1)
 
@@ -335,27 +335,27 @@ class Pool:
             error = f"{error}, and its folder cannot be written to: {problem.strerror}"
         return Outcome("failed", error)
 
-    def _go_on(self, error: ServerEnded, batch: Batch, slots: Slots) -> None:
+    def _go_on(self, error: ServerEnded, queue: Queue, slots: Slots) -> None:
         """Replaces the server and puts the cells that ended with it back in line, before the others."""
-        for one in batch.running.values():
+        for one in queue.running.values():
             slots.give(one.wanted, one.devices)
-            batch.waiting.appendleft((one.planned, one.tries))
-        batch.running.clear()
+            queue.waiting.appendleft((one.planned, one.tries))
+        queue.running.clear()
         if not self._stopping:
             self._replace(error)
 
-    def _prune(self, keys: list[str], batch: Batch) -> None:
+    def _prune(self, keys: list[str], queue: Queue) -> None:
         """Asks cells to save and stop, each once."""
         for key in keys:
-            if key in batch.running and key not in self._pruned:
+            if key in queue.running and key not in self._pruned:
                 self._pruned.add(key)
                 self._server.send(op="signal", id=key, number=signal.SIGTERM)
 
-    def _end_silent(self, batch: Batch, timeout: float) -> None:
+    def _end_silent(self, queue: Queue, timeout: float) -> None:
         """Ends cells that give no sign of life any more."""
         if timeout == math.inf:
             return
-        for key, one in batch.running.items():
+        for key, one in queue.running.items():
             if not one.hung and one.pulse.silence() > timeout:
                 one.hung = timeout
                 self._server.send(op="signal", id=key, number=signal.SIGKILL)
@@ -364,10 +364,10 @@ class Pool:
         self.interrupted = True
         self._stopping += 1
 
-    def _stop_again(self, batch: Batch) -> None:
+    def _stop_again(self, queue: Queue) -> None:
         """The first signal asks the cells to save and stop, the second ends them."""
         if self._stopping > self._told:
             self._told = self._stopping
             number = signal.SIGTERM if self._stopping == 1 else signal.SIGKILL
-            for key in batch.running:
+            for key in queue.running:
                 self._server.send(op="signal", id=key, number=number)

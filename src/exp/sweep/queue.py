@@ -37,7 +37,7 @@ class Running:
     hung: float = 0.0
 
 
-class Batch:
+class Queue:
     """Cells on their way to an outcome.
 
     Args:
