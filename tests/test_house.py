@@ -65,7 +65,6 @@ LAZY = {
     ("exp.sweep.server", "exp.options.resolve"),
     ("exp.sweep.server", "exp.run.calibrate"),
     ("exp.sweep.server", "exp.run.job"),
-    ("exp.sweep.server", "exp.run.train"),
     ("exp.sweep.server", "exp.tasks.build"),
     ("exp.sweep.server", "exp.tasks.transfer"),
     ("exp.tables.run", "exp.callbacks.wandb"),

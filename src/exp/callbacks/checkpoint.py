@@ -20,7 +20,7 @@ import torch
 from exp.callbacks.generations import put_last
 from exp.cells.cell import LAST
 from exp.cells.files import replace_whole, sync
-from exp.cells.provenance import code_in_use, together
+from exp.cells.provenance import code_in_use, note_code, together
 from exp.options.errors import ConfigError
 from exp.tasks.base import CHECK_EVERY, trained
 
@@ -92,6 +92,7 @@ class Keeper(pl.Callback):
         itself would not be started again. Ranks above 0 hear of it from rank 0 and ignore the signals, which Lightning
         would answer with a collective.
         """
+        note_code()
         self._started = self._saved = time.monotonic()
         self._limit(trainer, pl_module)
         handler = self._on_signal if trainer.is_global_zero else signal.SIG_IGN

@@ -101,6 +101,10 @@ def leave_signals_to_lead() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+class RankEnded(RuntimeError):
+    """Another rank has ended with an error, and this one has failed in a collective of both."""
+
+
 class Followers:
     """The processes of ranks 1 and up.
 
@@ -128,7 +132,23 @@ class Followers:
         while not self._over.wait(POLL_SECONDS):
             for rank, process in enumerate(self._processes, start=1):
                 if process.poll() not in (None, 0):
-                    self._give_up(f"rank {rank} of {self.lead.world_size} ended with code {process.returncode}")
+                    self._give_up(self._end_of(rank))
+
+    def _end_of(self, rank: int) -> str:
+        return f"rank {rank} of {self.lead.world_size} ended with code {self._processes[rank - 1].returncode}"
+
+    def refuse_ended(self) -> None:
+        """Says which rank has ended, where a collective has failed here: its own words are of a connection.
+
+        Raises:
+            RankEnded: One has.
+        """
+        deadline = time.monotonic() + 2 * POLL_SECONDS
+        while time.monotonic() < deadline:
+            for rank, process in enumerate(self._processes, start=1):
+                if process.poll() not in (None, 0):
+                    raise RankEnded(self._end_of(rank))
+            time.sleep(POLL_SECONDS / 10)
 
     def _give_up(self, message: str) -> None:
         """Ends all ranks, since they wait in a collective that will never finish, this process too."""

@@ -95,6 +95,7 @@ class Attempt:
     def run(self, lock: Lock, report: Report, mirror: "Mirror") -> str:
         """Trains, records, and returns the state in which the cell is left."""
         from exp.callbacks.checkpoint import Interrupted, LockLost
+        from exp.run.ddp import RankEnded
         from exp.tasks.base import Diverged
 
         note_code(afresh=True)
@@ -120,6 +121,8 @@ class Attempt:
             note = "interrupted at once, nothing saved since the last checkpoint"
             self.cell.write_status("waiting", **self.started, note=note)
             return "waiting"
+        except RankEnded as error:
+            return self._fail("failed", str(error), traceback.format_exc())
         except Diverged as error:
             return self._fail("diverged", str(error), traceback.format_exc())
         except Exception as error:
@@ -174,6 +177,10 @@ class Attempt:
         except train.Interrupted:
             if followers:
                 followers.join(10)
+            raise
+        except RuntimeError:
+            if isinstance(followers, Followers):
+                followers.refuse_ended()
             raise
         finally:
             if followers:

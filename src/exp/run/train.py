@@ -26,7 +26,6 @@ from exp.callbacks.own import own_callbacks
 from exp.callbacks.recorder import Recorder, Report
 from exp.cells.cell import LAST
 from exp.cells.metrics_file import MetricsFile, read_metrics
-from exp.cells.provenance import note_code
 from exp.layers.sync_norm import synchronised
 from exp.options.adopted import LightningOptions
 from exp.options.config import Config
@@ -87,7 +86,6 @@ def run(
     trainer = build_trainer(config, folder, rank, device, callbacks, logger)
     logger.epoch = lambda: trainer.current_epoch
     given = _loaders(task, device, rank)
-    note_code()
     if config.trainer.max_epochs:
         checkpoint = resumable(folder, tell=trainer.is_global_zero)
         keeper.last_is_good = checkpoint is not None and checkpoint.name == LAST
@@ -102,8 +100,7 @@ def run(
     for gates in (extra for extra in extras if isinstance(extra, GateRecord)):
         result |= gates.result
         record_maps(task, folder)
-    result |= cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
-    return result | {"code": keeper.code_of(task.lightning)}
+    return result | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
 
 
 def _keeper(config: Config, folder: Path, held: Callable[[], bool]) -> Keeper:
@@ -141,6 +138,7 @@ def _tested(trainer: pl.Trainer, task: Task | Adopted, keeper: Keeper, given: di
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "weights_sha256": final,
+        "code": keeper.code_of(task.lightning),
     }
 
 

@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -178,8 +179,8 @@ def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, c
                 f"{called[one.resolved.key]}: {status.get('error', '')}",
                 markup=False,
             )
-            if (trace := one.cell.path / "error.txt").is_file() and trace.stat().st_size:
-                console.print(f"  {shown(trace)}", style="dim")
+            for file in _where_to_read(one.cell.path):
+                console.print(f"  {shown(file)}", style="dim")
         elif status["state"] == "running":
             console.print(
                 f"[cyan]running[/cyan] {called[one.resolved.key]}: in another process, on {status.get('host')}"
@@ -215,6 +216,12 @@ def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, c
     if line := unsent(one.cell.path for one in planned.cells):
         console.print(line, style="dim", markup=False)
     return EXIT_CODES["failed"] if failed or left else 0
+
+
+def _where_to_read(folder: Path) -> list[Path]:
+    """Returns the file that says most about a failure; none where a full disk has left none."""
+    files = (folder / "error.txt", folder / "log.txt")
+    return [file for file in files if file.is_file() and file.stat().st_size][:1]
 
 
 def _ended(one: Planned, outcomes: dict[str, Outcome]) -> dict[str, Any]:

@@ -358,6 +358,9 @@ class Pool:
         for key, one in queue.running.items():
             if not one.hung and one.pulse.silence() > timeout:
                 one.hung = timeout
+                self._tell(
+                    f"{one.planned.resolved.slug}: nothing in its folder changed for {timeout:.0f} s; it is ended"
+                )
                 self._server.send(op="signal", id=key, number=signal.SIGKILL)
 
     def _on_signal(self, number: int, frame: Any) -> None:

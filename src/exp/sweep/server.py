@@ -12,6 +12,7 @@ If the front ends, however it ends, the kernel ends the server, and with the ser
 """
 
 import contextlib
+import importlib
 import json
 import os
 import selectors
@@ -27,6 +28,9 @@ from exp.cells.provenance import note_code
 from exp.options.errors import ConfigError
 from exp.run.ddp import die_with_parent
 from exp.run.verbose import be_verbose_as_the_sweep
+
+LOADED = ("exp.run.job", "exp.run.train", "exp.run.calibrate", "exp.callbacks.mirror", "exp.tasks.transfer")
+"""What every cell needs, and what that imports: loaded before the first, so that an edit in mid-sweep mixes nothing."""
 
 
 class Server:
@@ -194,10 +198,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    from exp.run import train
-
     torch.set_num_threads(1)
-    del train, torch
+    del torch
+    for name in LOADED:
+        importlib.import_module(name)
     note_code()
     Server(events).serve()
 
