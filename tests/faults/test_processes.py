@@ -192,6 +192,7 @@ def test_a_cell_that_another_process_left_is_taken_over(tmp_path: Path) -> None:
     two = Sweep(tmp_path / "other", *LONG, "cells.dir=../multirun")
     two.until(lambda: "in another process" in (tmp_path / "other" / "out.txt").read_text())
     os.kill(one.pid, signal.SIGKILL)
+    assert one.end()[0] == -signal.SIGKILL
     code, text = two.end()
     assert code == 0, text
     assert "2 cells run in another process and will be waited for; Ctrl-C leaves them to it" in text
