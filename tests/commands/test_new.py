@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ENVIRONMENT, exp
 
-PARTS = {"task": "stripes", "model": "tinynet", "block": "gatey", "data": "drawn"}
+PARTS = {"task": "stripes", "model": "tinynet", "block": "gatey", "data": "drawn", "metric": "mean_f1"}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_what_is_written_passes_its_tests(folder: Path) -> None:
         cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 def test_what_is_written_is_formatted(folder: Path) -> None:
@@ -40,7 +40,15 @@ def test_what_is_written_is_formatted(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_all_of_it_runs_together(folder: Path) -> None:
-    words = ("task=stripes", "model=tinynet", "data=drawn", "att=gatey", "trainer.max_epochs=1", "trainer.threads=1")
+    words = (
+        "task=stripes",
+        "model=tinynet",
+        "data=drawn",
+        "att=gatey",
+        "metrics=mean_f1",
+        "trainer.max_epochs=1",
+        "trainer.threads=1",
+    )
     done = exp(*words, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     listed = exp("table", cwd=folder).stdout

@@ -1,7 +1,7 @@
 """``exp list [GROUP [CHOICE]]``: what can be chosen, and each choice's options.
 
 Without words: the groups, with models and data sets by task, and the options that every run has.
-With a group (task, recipe, model, att, data, trainer, logger, optim, ...): a line a choice.
+With a group (task, recipe, model, att, data, metrics, trainer, logger, optim, ...): a line a choice.
 With a group and a choice: its options, a line each; ``exp list task ./moons.py`` where the task is a file.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.commands.front import add_format, show
-from exp.options.catalog import GROUPS, SECTIONS, TASKS, add_file, fitting
+from exp.options.catalog import GROUPS, METRICS, SECTIONS, TASKS, add_file, fitting
 from exp.options.compose import YAML_GROUPS, choices_of, conf_dirs
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import default_of, describe, docs, explain, fields, hints, summary
@@ -36,6 +36,10 @@ def run(options: argparse.Namespace) -> int:
     if options.group is None:
         value: Any = {group: choices_of(group) for group in YAML_GROUPS}
         lines = overview()
+    elif options.choice is None and options.group == "metrics":
+        value = {name: summary(schema) for name, schema in METRICS.items()}
+        lines = [f"{name}: {summary(schema)} For {schema.kind}." for name, schema in METRICS.items()]
+        lines = lines or ["none beside the tasks' own; a plug-in may bring one: exp new metric NAME"]
     elif options.choice is None and options.group in YAML_GROUPS:
         value = {name: meaning(options.group, name) for name in choices_of(options.group)}
         lines = choice_lines(options.group)
@@ -48,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
 def known_groups() -> list[str]:
     """Returns the groups and sections that can be listed."""
-    return list(dict.fromkeys([*YAML_GROUPS, *SECTIONS]))
+    return list(dict.fromkeys([*YAML_GROUPS, *SECTIONS, "metrics"]))
 
 
 def overview() -> list[str]:
@@ -58,6 +62,8 @@ def overview() -> list[str]:
         lines += ["", f"task={task.name}: {summary(task)}"]
         for group in ("model", "data"):
             lines.append(f"  {group:7} {' '.join(fitting_choices(group, task.kind))}")
+        if further := [name for name, schema in METRICS.items() if schema.kind == task.kind]:
+            lines.append(f"  metrics {' '.join(further)}")
     sections = [f"{name:9} {' '.join(fields(schema))}" for name, schema in SECTIONS.items() if name != "origin"]
     own = [f"plug-in   {plugin.name} ({plugin.named_in}): {plugin.path}" for plugin in active()]
     own += [f"task file {study.name}: {study.path}" for study in STUDIES.values()]

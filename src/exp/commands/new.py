@@ -1,4 +1,4 @@
-"""``exp new task|model|block|data|table NAME``: a working start of something of your own, in this folder.
+"""``exp new task|model|block|data|metric|table NAME``: a working start of something of your own, in this folder.
 
 Writes a package of that name with a test, and names it under [tool.exp] in pyproject.toml, by which exp finds it; a
 table is one YAML file. Nothing that is there is overwritten.
@@ -15,19 +15,21 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from exp.options.catalog import GROUPS
+from exp.options.catalog import GROUPS, METRICS, TASKS
 from exp.options.errors import ConfigError
 from exp.options.plugins import append_to_path
 from exp.tables.reading import names as table_names
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-GROUP_OF = {"task": "task", "model": "model", "block": "att", "data": "data"}
+KNOWN = {"task": TASKS, "model": GROUPS["model"], "block": GROUPS["att"], "data": GROUPS["data"], "metric": METRICS}
+"""What there is already of each kind of package."""
 
 NEXT = {
     "task": "exp task={name}",
     "model": "exp model={name}",
     "block": "exp att={name}",
     "data": "exp data={name} model=resnet18 width=8",
+    "metric": "exp metrics={name}",
     "table": "exp table {name} --run",
 }
 """What to type after each."""
@@ -35,7 +37,7 @@ NEXT = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("kind", choices=[*GROUP_OF, "table"])
+    parser.add_argument("kind", choices=[*KNOWN, "table"])
     parser.add_argument("name", metavar="NAME", help="small letters, digits and _")
     parser.add_argument("--from-lightning", metavar="PACKAGE.MODULE:CLASS", help="the LightningModule of a task")
     parser.add_argument("--data", metavar="PACKAGE.MODULE:CLASS", help="its LightningDataModule")
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     kind, name = options.kind, options.name
     if not name.isidentifier() or name != name.lower():
         raise ConfigError(f"{name}: a name has small letters, digits and _, and begins with a letter")
-    taken = table_names() if kind == "table" else GROUPS[GROUP_OF[kind]]
+    taken = table_names() if kind == "table" else KNOWN[kind]
     if name in taken:
         raise ConfigError(f"{kind} {name}: there is one of that name; take another")
     if options.from_lightning and kind != "task":

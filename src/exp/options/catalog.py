@@ -6,6 +6,7 @@ A choice is declared once, by its class: ``name`` in an ``options.py`` makes it 
 
 import importlib
 import pkgutil
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,12 +17,21 @@ from exp.options.config import SECTIONS as SECTIONS
 from exp.options.config import Config
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import fields, hints
-from exp.options.parts import BlockOptions, DataOptions, ModelOptions, NoAttention, Part, TaskOptions
+from exp.options.parts import BlockOptions, DataOptions, MetricOptions, ModelOptions, NoAttention, Part, TaskOptions
 
-_BASES = {"task": (TaskOptions,), "model": (ModelOptions,), "att": (NoAttention, BlockOptions), "data": (DataOptions,)}
-
-
-_NEEDED = {"task": ("kind", "monitor", "mode"), "model": ("kind",), "att": (), "data": ("kind",)}
+_BASES = {
+    "task": (TaskOptions,),
+    "model": (ModelOptions,),
+    "att": (NoAttention, BlockOptions),
+    "data": (DataOptions,),
+    "metrics": (MetricOptions,),
+}
+_NEEDED = {"task": ("kind", "monitor", "mode"), "model": ("kind",), "att": (), "data": ("kind",), "metrics": ("kind",)}
+_RESERVED = (
+    (ModelOptions, "init", "where every model's starting weights come from"),
+    (TaskOptions, "metrics", "what adds a plug-in's metrics to every task"),
+)
+"""Options that every choice of a base has, which none may declare anew, and what each is."""
 
 
 def _modules() -> list[ModuleType]:
@@ -66,13 +76,19 @@ def _declare(schema: type[Part], groups: dict[str, dict[str, type[Part]]]) -> No
     group = next((group for group, bases in _BASES.items() if issubclass(schema, bases)), None)
     if group is None:
         raise ConfigError(
-            f"{where}: name={schema.name}, but it is no TaskOptions, ModelOptions, BlockOptions or DataOptions"
+            f"{where}: name={schema.name}, but it is no TaskOptions, ModelOptions, BlockOptions, DataOptions or"
+            " MetricOptions"
         )
     for attribute in (*_NEEDED[group], "builds"):
         if not hasattr(schema, attribute):
             raise ConfigError(f"{where}: has no {attribute}, which every choice of {group} needs")
-    if group == "model" and any("init" in vars(base).get("__annotations__", {}) for base in _own_bases(schema)):
-        raise ConfigError(f"{where}: init is where every model's starting weights come from; call yours otherwise")
+    for base, option, meaning in _RESERVED:
+        own = [one for one in schema.__mro__ if issubclass(one, base) and one is not base]
+        if any(option in vars(one).get("__annotations__", {}) for one in own):
+            raise ConfigError(f"{where}: {option} is {meaning}; call yours otherwise")
+    if group == "metrics" and (fields(schema) or not schema.name.isidentifier() or schema.name == "none"):
+        what = f"its option {next(iter(fields(schema)))}" if fields(schema) else f"the name {schema.name!r}"
+        raise ConfigError(f"{where}: {what}: a metric has a name of letters, digits and _, and no options")
     other = groups[group].setdefault(schema.name, schema)
     if other is not schema:
         raise ConfigError(
@@ -81,12 +97,11 @@ def _declare(schema: type[Part], groups: dict[str, dict[str, type[Part]]]) -> No
         )
 
 
-def _own_bases(schema: type[Part]) -> list[type]:
-    return [base for base in schema.__mro__ if issubclass(base, ModelOptions) and base is not ModelOptions]
-
-
 GROUPS: dict[str, dict[str, Any]] = _declared()
 """Choices of each part by name."""
+
+METRICS: dict[str, type[MetricOptions]] = GROUPS.pop("metrics")
+"""Metrics of plug-ins by name, which ``metrics=`` adds to a task's own."""
 
 TASKS: dict[str, type[TaskOptions]] = GROUPS["task"]
 """Tasks by name."""
@@ -127,6 +142,23 @@ def _fields(schema: type) -> list[tuple[str, str]]:
 def fitting(group: str, kind: str) -> list[str]:
     """Returns the models or data sets of a kind."""
     return [name for name, schema in GROUPS[group].items() if schema.kind == kind]
+
+
+def refuse_metrics(task: TaskOptions) -> None:
+    """Refuses metrics that a task cannot have beside its own.
+
+    Raises:
+        ConfigError: There is no such metric, it is for something else, or the task has one of that name.
+    """
+    for name in task.further:
+        given = f"metrics={task.metrics}"
+        if name not in METRICS:
+            there = ", ".join(METRICS) or "none; a plug-in may bring one"
+            raise ConfigError(f"{given}: no metric {name}; there are {there}{nearest(name, METRICS)}")
+        if METRICS[name].kind != task.kind:
+            raise ConfigError(f"{given}: {name} is for {METRICS[name].kind}, but task={task.name} works on {task.kind}")
+        if any(fnmatchcase(name, own) for own in task.reports):
+            raise ConfigError(f"{given}: task={task.name} reports a {name} of its own; call yours otherwise")
 
 
 def schema_of(part: str, values: dict[str, Any]) -> type:

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from typing_extensions import Self
@@ -39,6 +40,11 @@ class Part(Options):
         return None
 
 
+def _metrics(value: str) -> str | None:
+    names = value.split("+")
+    return None if all(names) and len({*names}) == len(names) else "none, or names joined by +, each once"
+
+
 class TaskOptions(Part):
     """What every task has. ``builds`` names the task's LightningModule."""
 
@@ -64,6 +70,13 @@ class TaskOptions(Part):
 
     select: Literal["val", "test"] = "val"
     """Part on which the best epoch is chosen; test is a flaw of some sources and needs recipe=published."""
+    metrics: str = option("none", _metrics)
+    """Metrics of plug-ins beside the task's own, one or several joined by +, such as macro_f1+auroc."""
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Names of the metrics beside the task's own, of which there may be none."""
+        return () if self.metrics == "none" else tuple(self.metrics.split("+"))
 
     def logged(self) -> str:
         """Returns the name under which the monitored metric is logged."""
@@ -71,14 +84,29 @@ class TaskOptions(Part):
 
     @classmethod
     def shown(cls, metrics: Mapping[str, float]) -> dict[str, float]:
-        """Returns those of the metrics that the screen shows."""
-        return {name: metrics[name] for name in cls.headline or metrics if name in metrics}
+        """Returns those of the metrics that the screen shows; metrics of plug-ins are always among them."""
+        further = [name for name in metrics if not any(fnmatchcase(name, own) for own in (*cls.reports, *cls.headline))]
+        names = dict.fromkeys([*cls.headline, *further]) if cls.headline else metrics
+        return {name: metrics[name] for name in names if name in metrics}
 
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""
         if self.select == "test" and config.recipe != "published":
             return "task.select=test: choosing the epoch on the test part needs recipe=published"
         return None
+
+
+class MetricOptions(Part):
+    """A metric of a plug-in that ``metrics=NAME`` adds to the scores of every task of its kind; it has no options.
+
+    Its class named by ``builds`` makes a ``torchmetrics.Metric`` of the data set's reader. ``update`` is given what the
+    task gives its own scores, as many arguments as it needs: logits (n, outputs) and labels (n,) of images.
+    """
+
+    kind: ClassVar[str]
+    """What the metric is for, such as images."""
+    mode: ClassVar[Literal["max", "min"]] = "max"
+    """Whether more of it is better."""
 
 
 class ModelOptions(Part):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.options import weights
-from exp.options.catalog import GROUPS, SECTIONS, fitting, restored, revision, schema_of
+from exp.options.catalog import GROUPS, SECTIONS, fitting, refuse_metrics, restored, revision, schema_of
 from exp.options.config import Config
 from exp.options.errors import ConfigError
 from exp.options.fields import active, checked, default_of, distinctive, effective, fields, unread
@@ -289,6 +289,7 @@ def _refuse_contradictions(config: Config) -> None:
         raise ConfigError(f"init=timm: timm has no {model.name}; it has {having}")
     if config.ckpt and model.init != weights.OWN:
         raise ConfigError(f"ckpt={config.ckpt} and init={model.init}: both say what the weights start from; give one")
+    refuse_metrics(config.task)
     for part in (*GROUPS, *SECTIONS):
         complaint = getattr(config, part).conflict(config)
         if complaint:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from exp.options.catalog import TASKS
+from exp.options.catalog import METRICS, TASKS
 from exp.options.errors import ConfigError
 from exp.options.parts import TaskOptions
 from exp.sweep.plan import Planned
@@ -35,6 +35,8 @@ def column_of(metric: str, task: type[TaskOptions]) -> Column:
     """A column of a test metric."""
     if metric == task.monitor:
         return Column(metric, f"test/{metric}", higher=task.mode == "max")
+    if metric in METRICS:
+        return Column(metric, f"test/{metric}", higher=METRICS[metric].mode == "max")
     return Column(metric, f"test/{metric}", higher=not any(word in metric for word in LESS_IS_BETTER))
 
 

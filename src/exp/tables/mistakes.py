@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
+from exp.options.catalog import METRICS
 from exp.options.errors import ConfigError, nearest
 from exp.options.parts import TaskOptions
 from exp.options.resolve import Resolved
@@ -32,24 +33,26 @@ def refuse_bad_rows(table: Table, rows: Iterable[Row], own: Callable[[Row], Reso
         raise ConfigError(f"{table.at(*place)}: {what}: {error}")
 
 
-def refuse_unknown_metrics(table: Table, tasks: Iterable[type[TaskOptions]]) -> None:
+def refuse_unknown_metrics(table: Table, tasks: Iterable[TaskOptions]) -> None:
     """Refuses a column whose metric no cell will report.
 
     Args:
         table: The table.
-        tasks: The tasks of its cells; those that do not say what they report are not judged.
+        tasks: Those of its cells; tasks that do not say what they report are not judged.
 
     Raises:
         ConfigError: There is such a column.
     """
     listed = list(tasks)
-    patterns = list(dict.fromkeys(pattern for task in listed for pattern in task.reports))
+    further = [pattern for task in listed for name in task.further for pattern in (name, f"{name}_*")]
+    patterns = list(dict.fromkeys([*(pattern for task in listed for pattern in task.reports), *further]))
     if not listed or not all(task.reports for task in listed):
         return
     for column in table.columns.values():
         where, _, name = column.metric.partition("/")
         if where.startswith(EVALUATED) and not any(fnmatchcase(name, pattern) for pattern in patterns):
+            how = f"; metrics={name} adds it" if name in METRICS else nearest(name, patterns)
             raise ConfigError(
                 f"{table.at('columns', column.name, 'metric')}: column {column.name}: no cell will report"
-                f" {column.metric}; they report {', '.join(patterns)}{nearest(name, patterns)}"
+                f" {column.metric}; they report {', '.join(patterns)}{how}"
             )

@@ -191,7 +191,7 @@ class Planner:
         refuse_bad_rows(
             table, [row for row in blocked if not row.todo], lambda row: self._as_stated(table, row, chosen)
         )
-        refuse_unknown_metrics(table, {type(one.resolved.config.task) for row in rows for one in row.cells})
+        refuse_unknown_metrics(table, [one.resolved.config.task for row in rows for one in row.cells])
         errors = [row.problem for row in rows if row.problem and not row.row.todo]  # a row none of whose parts can run
         if len(errors) == len(rows) and not undecided:
             alone = [self._resolved(_own(table, table.rows[one], chosen)) for one in names]

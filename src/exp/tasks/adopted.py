@@ -14,6 +14,7 @@ from exp.data.placed import Place, PlacedLoader, can_be_placed
 from exp.options.adopted import LightningOptions
 from exp.options.config import Config
 from exp.options.errors import ConfigError
+from exp.options.fields import fields
 from exp.options.parts import DataOptions, ModelOptions
 
 
@@ -34,8 +35,7 @@ class Adopted:
 
     def __init__(self, config: Config, source: Any) -> None:
         self.config = config
-        options = config.task.plain()
-        options.pop("select", None)
+        options = {name: value for name, value in config.task.plain().items() if name not in fields(LightningOptions)}
         kinds = [_imported(config.task.module)]
         if config.task.datamodule:
             kinds.append(_imported(config.task.datamodule))

@@ -15,6 +15,7 @@ from typing_extensions import Self
 from exp.data.epoch import Batch
 from exp.options.catalog import restored
 from exp.options.config import Config
+from exp.tasks.further import WithFurther, build_further
 from exp.tasks.optim import build_optimizer, build_schedule
 
 
@@ -112,7 +113,8 @@ class Task(pl.LightningModule, abc.ABC):
         self.samples_seen = 0
         self.latest: dict[str, dict[str, float]] = {}
         self._loss_sum = torch.zeros(2, dtype=torch.float64)
-        self._scores: Metric | None = None
+        self._further = build_further(config.task.further, source)
+        self._scores: Any = None
         self._unchecked: list[tuple[Tensor, str]] = []
 
     @classmethod
@@ -253,7 +255,7 @@ class Task(pl.LightningModule, abc.ABC):
 
     def on_validation_epoch_start(self) -> None:
         """Empties the scores."""
-        self._scores = self.new_scores().to(self.device)
+        self._scores = self._empty_scores()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Scores a batch."""
@@ -265,7 +267,7 @@ class Task(pl.LightningModule, abc.ABC):
 
     def on_test_epoch_start(self) -> None:
         """Empties the scores."""
-        self._scores = self.new_scores().to(self.device)
+        self._scores = self._empty_scores()
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Scores a batch."""
@@ -279,6 +281,10 @@ class Task(pl.LightningModule, abc.ABC):
     def eval_split(self) -> str:
         """The part on which the best epoch is chosen."""
         return self.config.task.select
+
+    def _empty_scores(self) -> Any:
+        own = self.new_scores().to(self.device)
+        return WithFurther(own, self._further) if self._further else own
 
     def _log_scores(self, split: str) -> None:
         assert self._scores is not None

@@ -1,0 +1,125 @@
+"""Metrics of plug-ins beside a task's own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, tensor
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassAccuracy
+
+from exp.metrics import TopK
+from exp.options import catalog
+from exp.options.catalog import refuse_metrics
+from exp.options.compose import resolved
+from exp.options.errors import ConfigError
+from exp.options.parts import MetricOptions
+from exp.tasks.further import WithFurther, build_further
+
+LOGITS, LABELS, LOSSES = tensor([[2.0, 1.0, 0.0], [2.0, 1.0, 0.0]]), tensor([0, 1]), tensor([0.25, 0.75])
+
+
+class Quartiles(Metric):
+    """A metric of several numbers."""
+
+    full_state_update = False
+    total: Tensor
+
+    def __init__(self, source: Any = None) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, labels: Tensor, losses: Tensor) -> None:
+        self.total += losses.sum()
+
+    def compute(self) -> dict[str, Tensor]:
+        return {"low": self.total / 4, "high": self.total * 3 / 4}
+
+
+def test_each_is_given_as_many_arguments_as_it_needs() -> None:
+    further = {"accuracy": MulticlassAccuracy(3, average="micro"), "quartiles": Quartiles()}
+    further["accuracy"].update(LOGITS, tensor([2, 2]))  # of another evaluation, which does not count
+    scores = WithFurther(TopK(3), further)
+    for _ in range(2):
+        scores.update(LOGITS, LABELS, LOSSES)
+    assert scores.compute() == {
+        "top1": 50.0, "top5": 100.0, "loss": 0.5, "accuracy": 0.5, "quartiles_low": 0.5, "quartiles_high": 1.5,
+    }  # fmt: skip
+    assert scores.confusion()[0] == [2, 0, 0]  # what else is asked for is the task's own
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "complaint"),
+    [
+        ("mean", MeanMetric(), r"metrics=mean: gives \(3,\); return one number"),
+        ("top1", MulticlassAccuracy(3), "metrics=top1: the task reports a top1 of its own"),
+    ],
+)
+def test_what_is_no_score_is_refused(
+    name: str, metric: Metric, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "mean":
+        monkeypatch.setattr(metric, "compute", lambda: torch.zeros(3))
+    scores = WithFurther(TopK(3), {name: metric})
+    scores.update(LOGITS, LABELS, LOSSES)
+    with pytest.raises(ConfigError, match=complaint):
+        scores.compute()
+
+
+def test_a_metric_that_needs_more_than_the_task_gives() -> None:
+    class Few(Metric):
+        full_state_update = False
+
+        def update(self, rows: Tensor) -> None:
+            pass
+
+        def compute(self) -> float:
+            return 0.0
+
+    with pytest.raises(ConfigError, match="metrics=q: its update needs 3 arguments, the task gives 1"):
+        WithFurther(Few(), {"q": Quartiles()}).update(LOGITS)
+
+
+@pytest.fixture
+def declare(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def declared(name: str, builds: str = f"{__name__}:Quartiles", kind: str = "images") -> None:
+        schema = type("Own", (MetricOptions,), {"name": name, "builds": builds, "kind": kind})
+        monkeypatch.setitem(catalog.METRICS, name, schema)
+
+    return declared
+
+
+def test_which_metrics_a_task_may_have(declare: Callable[..., None]) -> None:
+    declare("quartiles")
+    declare("steps", kind="walks")
+    declare("top1")
+    cell = resolved(["metrics=quartiles"])
+    assert cell.identity["task"] == {"name": "attention", "metrics": "quartiles"}
+    assert cell.config.task.further == ("quartiles",)
+    assert resolved(["metrics=none"]).key == resolved([]).key
+    for words, complaint in (
+        (["metrics=quartile"], "no metric quartile; there are .*did you mean 'quartiles'"),
+        (["metrics=steps"], "steps is for walks, but task=attention works on images"),
+        (["metrics=top1"], "task=attention reports a top1 of its own"),
+        (["metrics=quartiles+quartiles"], "each once"),
+    ):
+        with pytest.raises(ConfigError, match=complaint):
+            resolved(words)
+    refuse_metrics(cell.config.task)
+    shown = resolved(["task=lane"]).config.task.shown({"f1_50": 1.0, "token_std": 2.0, "quartiles": 3.0})
+    assert list(shown) == ["f1_50", "quartiles"]  # those of plug-ins are always shown, of the task's its headline
+
+
+@pytest.mark.parametrize(
+    ("builds", "complaint"),
+    [
+        ("exp.nowhere:Thing", "exp.nowhere:Thing cannot be built .ModuleNotFoundError"),
+        ("builtins:int", "builtins:int cannot be built .TypeError"),
+        ("builtins:str", "builtins:str makes a str, not a torchmetrics.Metric"),
+    ],
+)
+def test_one_that_cannot_be_built(builds: str, complaint: str, declare: Callable[..., None]) -> None:
+    declare("broken", builds)
+    with pytest.raises(ConfigError, match=f"metrics=broken: {complaint}"):
+        build_further(("broken",), {})
