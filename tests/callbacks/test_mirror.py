@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from exp.callbacks.mirror import group_of
+from exp.callbacks.mirror import Mirror, group_of
 from exp.cells.cell import Cell
-from exp.cells.metrics_file import read_metrics
+from exp.cells.metrics_file import MetricsFile, read_metrics
 from exp.options.catalog import ConfigError
 from exp.options.compose import resolved
 
@@ -46,6 +46,52 @@ def test_tensorboard_is_lightnings_too_or_refused_before_anything_runs(train: Tr
 def test_no_logger_leaves_nothing_but_the_cells_own_files(train: Train) -> None:
     result = train("trainer.max_epochs=1")
     assert not {"wandb", "csv", "tensorboard"} & {path.name for path in result["path"].iterdir()}
+
+
+class Failing:
+    """A view of another project that fails at one of its calls, or writes down what it was told."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+        self.told: list[str] = []
+
+    def _do(self, call: str) -> None:
+        self.told.append(call)
+        if call == self.fails:
+            raise OSError(f"no {call}\nsecond line")
+
+    def write(self, index: int, values: dict[str, float], epoch: int, step: int) -> None:
+        self._do("write")
+
+    def watch(self, model: Any) -> None:
+        self._do("watch")
+
+    def close(self, state: str, result: Any, pictures: Any) -> None:
+        self._do("close")
+
+
+@pytest.mark.parametrize("fails", ["open", "write", "close"])
+def test_a_view_that_fails_keeps_the_others(
+    fails: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cell = Cell.of(resolved(["logger=wandb+csv"]), tmp_path)
+    cell.path.mkdir(parents=True)
+    views = {"wandb": Failing(fails), "csv": Failing()}
+
+    def opened(mirror: Mirror, name: str) -> Failing:
+        if name == "wandb" and fails == "open":
+            raise OSError("no open\nsecond line")
+        return views[name]
+
+    monkeypatch.setattr(Mirror, "_opened", opened)
+    with Mirror(cell, "test") as mirror:
+        assert mirror.callbacks == [mirror]
+        MetricsFile(cell.path / "metrics.jsonl").write(split="train", epoch=0, step=1, loss=0.5)
+        MetricsFile(cell.path / "metrics.jsonl").write(split="train", epoch=1, step=2, loss=0.25)
+    assert views["csv"].told == ["write", "write", "close"]
+    assert views["wandb"].told == {"open": [], "write": ["write"], "close": ["write", "write", "close"]}[fails]
+    what = {"open": "be opened", "write": "be written to", "close": "be closed"}[fails]
+    assert caplog.messages == [f"logger=wandb cannot {what} (no {fails}); the metrics are in metrics.jsonl"]
 
 
 def test_a_run_is_grouped_by_its_table_else_by_its_sweep(tmp_path: Any) -> None:

@@ -1,5 +1,7 @@
 """Weights of timm in our networks: the exact logits where timm is installed, the rules everywhere."""
 
+import importlib.util
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from exp.blocks.triplet import Triplet
 from exp.layers.resnet import resnet18, resnet34
 from exp.options.catalog import GROUPS
+from exp.options.compose import resolved
 from exp.options.errors import ConfigError
 from exp.options.fields import fields
 from exp.tasks.attention.models.mobilenetv2 import MobileNetV2
@@ -37,6 +40,15 @@ def test_which_networks_timm_has() -> None:
         "mobilenetv2": "mobilenetv2_100",
     }
     assert all("init" in fields(schema) for schema in GROUPS["model"].values()), "or a checkpoint's weights"
+
+
+def test_a_network_that_timm_has_not_is_said_before_timm_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "timm" else real(name, *more))
+    with pytest.raises(ConfigError, match="init=timm: timm has no cnn; it has resnet18"):
+        resolved(["model=cnn", "init=timm"])
+    with pytest.raises(ConfigError, match="init=timm: timm is not installed: pip install 'exp-tables"):
+        resolved(["model=resnet18", "init=timm"])
 
 
 @pytest.mark.timm

@@ -3,6 +3,8 @@
 import hashlib
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -55,7 +57,7 @@ class Mirror(pl.Callback):
     def __init__(self, cell: Cell, command: str) -> None:
         self.cell = cell
         self._command = command
-        self._views: list[Sink] = []
+        self._views: dict[str, Sink] = {}
         self._shown = 0
         self._looked = time.monotonic()
 
@@ -66,15 +68,24 @@ class Mirror(pl.Callback):
 
     def __enter__(self) -> "Mirror":
         for name in self.cell.resolved.config.logger.views:
-            try:
-                self._views.append(self._opened(name))
-            # Other projects' code and servers; a view that cannot be had is no reason not to train.
-            except Exception as error:
-                why = str(error).partition("\n")[0]
-                logging.getLogger("exp").warning(
-                    "logger=%s cannot be opened (%s); the metrics are in metrics.jsonl", name, why
-                )
+            with self._guarded(name, "be opened"):
+                self._views[name] = self._opened(name)
         return self
+
+    @contextmanager
+    def _guarded(self, name: str, what: str) -> Iterator[None]:
+        """Tells in one line where a view fails and leaves it out from there on, the others as they are.
+
+        Views are other projects' code and servers; one that cannot be had is no reason not to train.
+        """
+        try:
+            yield
+        except Exception as error:
+            self._views.pop(name, None)
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            logging.getLogger("exp").warning(
+                "logger=%s cannot %s (%s); the metrics are in metrics.jsonl", name, what, why
+            )
 
     def _opened(self, name: str) -> Sink:
         if name == "wandb":
@@ -95,13 +106,15 @@ class Mirror(pl.Callback):
         status = read_json(self.cell.path / "status.json") or {}
         state = "done" if result else "failed" if error is not None else status.get("state", "failed")
         pictures = sorted(path for path in self.cell.path.iterdir() if path.suffix in PICTURES) if result else []
-        for view in self._views:
-            view.close(state, result, pictures)
+        for name, view in list(self._views.items()):
+            with self._guarded(name, "be closed"):
+                view.close(state, result, pictures)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Shows the views the model."""
-        for view in self._views if trainer.is_global_zero else ():
-            view.watch(trained(pl_module).model)
+        for name, view in list(self._views.items()) if trainer.is_global_zero else ():
+            with self._guarded(name, "follow the model"):
+                view.watch(trained(pl_module).model)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -124,8 +137,9 @@ class Mirror(pl.Callback):
             split, epoch, step = record.pop("split"), record.pop("epoch"), record.pop("step")
             record.pop("time", None)
             values = {f"{split}/{name}": value for name, value in record.items() if isinstance(value, (int, float))}
-            for view in self._views:
-                view.write(index, values, epoch, step)
+            for name, view in list(self._views.items()):
+                with self._guarded(name, "be written to"):
+                    view.write(index, values, epoch, step)
         self._shown = max(self._shown, len(records))
 
 

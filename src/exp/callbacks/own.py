@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 from lightning.pytorch import callbacks as known
 
 from exp.options.errors import ConfigError
+from exp.options.plugins import watch_package
 
 REFUSED: dict[type[pl.Callback], str] = {
     known.WeightAveraging: (
@@ -48,6 +49,7 @@ def _built(where: str, given: dict[str, Any]) -> pl.Callback:
     try:
         kind = getattr(importlib.import_module(module), name)
         callback = kind(**given)
+        watch_package(module)
     except Exception as error:
         first = (str(error).strip().splitlines() or [""])[0]
         raise ConfigError(f"{where}: {target} cannot be built ({type(error).__name__}: {first})") from error

@@ -141,13 +141,13 @@ def code_of(modules: Iterable[str]) -> dict[str, str]:
             path = _file_of(PACKAGE, module.split(".")[1:])
             if path:
                 hashes[module] = _hash(str(path), os.stat(path).st_mtime_ns)
-        elif path := _own_file(module):
+        elif path := file_of_module(module):
             hashes[module] = plugins.tree_hash(path)
     return hashes
 
 
-def _own_file(module: str) -> Path | None:
-    """Returns the file of a user's own module, which need not be imported."""
+def file_of_module(module: str) -> Path | None:
+    """Returns the file of a user's own module, which need not be imported; None where there is none."""
     if module.startswith(STUDY_MODULE):
         known = STUDIES.get(module.removeprefix(STUDY_MODULE))
         return known.path if known else None
@@ -155,7 +155,7 @@ def _own_file(module: str) -> Path | None:
     if loaded:
         return Path(loaded)
     plugins.active()  # lets plug-ins be found
-    paths = (_file_of(Path(folder), module.split(".")) for folder in [*sys.path, ""])
+    paths = (_file_of(Path(folder).absolute(), module.split(".")) for folder in [*sys.path, ""])
     return next(filter(None, paths), None)
 
 

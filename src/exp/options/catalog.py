@@ -60,6 +60,8 @@ def _declared() -> dict[str, dict[str, type[Part]]]:
                 if issubclass(value, LightningOptions):
                     for part in parts_beside(value):
                         _declare(part, groups)
+                    for target in filter(None, (value.module, value.datamodule)):
+                        plugins.watch_package(target.partition(":")[0])
     for path in plugins.files_of_tasks():
         for part in study.read(path).parts:
             _declare(part, groups)

@@ -9,7 +9,6 @@ from typing_extensions import Self
 
 from exp.options.errors import ConfigError
 from exp.options.fields import Options, option
-from exp.options.weights import timm_installed
 
 if TYPE_CHECKING:
     from exp.options.config import Config
@@ -117,7 +116,7 @@ class ModelOptions(Part):
     timm: ClassVar[str] = ""
     """timm's name of the network, empty where it has none."""
 
-    init: str = option("own", timm_installed, identity=False)
+    init: str = option("own", identity=False)
     """Starting weights: own, timm (pretrained ones, for networks that it has), or the path of a cell or checkpoint of
     which all that fit are taken; PATH:PREFIX takes those below a module. The file's content decides the identity."""
 

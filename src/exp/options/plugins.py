@@ -196,6 +196,19 @@ def watch(path: Path) -> None:
     _watched.add(path)
 
 
+def watch_package(module: str) -> None:
+    """Makes the code of a module, and of the package that it is in, count likewise."""
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return
+    if spec is not None and spec.submodule_search_locations:
+        for folder in spec.submodule_search_locations:
+            watch(Path(folder))
+    elif spec is not None and spec.origin:
+        watch(Path(spec.origin))
+
+
 def decides(path: Path) -> bool:
     """Returns whether a file is code of a plug-in, or of a user's own beside a file that is a task."""
     if any(path.is_relative_to(plugin.path) for plugin in active()):
@@ -216,13 +229,17 @@ def _foreign() -> tuple[Path, ...]:
 
 
 def tree_hash(path: Path) -> str:
-    """Returns a hash of a file's code: comments, docstrings and layout leave it as it is."""
+    """Returns a hash of a file's code: comments, docstrings and layout leave it as it is; of all where it is broken."""
     return _tree_hash(str(path), path.stat().st_mtime_ns)
 
 
 @functools.cache
 def _tree_hash(path: str, _modified: int) -> str:
-    tree = ast.parse(Path(path).read_bytes())
+    text = Path(path).read_bytes()
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return hashlib.sha256(text).hexdigest()[:12]
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             node.body = [part for part in node.body if not _is_words(part)] or [ast.Pass()]

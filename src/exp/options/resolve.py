@@ -284,9 +284,9 @@ def _seed(value: Any) -> int:
 
 def _refuse_contradictions(config: Config) -> None:
     model = config.model
-    if model.init == weights.TIMM and not model.timm:
-        having = ", ".join(name for name, schema in GROUPS["model"].items() if schema.timm)
-        raise ConfigError(f"init=timm: timm has no {model.name}; it has {having}")
+    if model.init == weights.TIMM:
+        having = [name for name, schema in GROUPS["model"].items() if schema.timm]
+        weights.refuse_timm(model.name, model.timm, having)
     if config.ckpt and model.init != weights.OWN:
         raise ConfigError(f"ckpt={config.ckpt} and init={model.init}: both say what the weights start from; give one")
     refuse_metrics(config.task)

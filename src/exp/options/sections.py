@@ -317,9 +317,11 @@ class Logger(Section):
 
 
 class Origin(Section):
-    """Which table a cell was first run for; set by tables."""
+    """Where a cell comes from; set by tables and launchers."""
 
     table: str | None = option(None, identity=False)
     """The table's name."""
     chosen: str | None = option(None, identity=False)
     """Choices taken over from the results of other rows or tables, as they were then."""
+    code: str | None = option(None, identity=False)
+    """Digest of your code with which the cell was queued; set by launchers, whose job runs under no other."""

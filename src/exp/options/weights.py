@@ -6,6 +6,7 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
 from exp.options.errors import ConfigError
@@ -14,10 +15,21 @@ OWN, TIMM = "own", "timm"
 """``init=`` without a checkpoint: the network's own initialisation, and timm's pretrained weights."""
 
 
-def timm_installed(init: str) -> str | None:
-    """Checks that timm is there where its weights are asked for."""
-    missing = init == TIMM and importlib.util.find_spec("timm") is None
-    return "own or a checkpoint, since timm is not installed: pip install 'exp-tables[timm]'" if missing else None
+def refuse_timm(model: str, theirs: str, having: Iterable[str]) -> None:
+    """Refuses timm's weights for a network that timm does not have, and where timm is not installed.
+
+    Args:
+        model: The network.
+        theirs: timm's name of it, empty where it has none.
+        having: The networks that it has.
+
+    Raises:
+        ConfigError: They cannot be had.
+    """
+    if not theirs:
+        raise ConfigError(f"init=timm: timm has no {model}; it has {', '.join(having)}")
+    if importlib.util.find_spec("timm") is None:
+        raise ConfigError("init=timm: timm is not installed: pip install 'exp-tables[timm]'")
 
 
 def parted(init: str) -> tuple[Path, str]:

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from exp.cells.cell import ANEW, EXIT_CODES, Cell
 from exp.cells.files import refuse_unwritable
+from exp.cells.own_code import refuse_other_code
 from exp.cells.terminal import pasted, typed_command
 from exp.options.compose import in_our_words
 from exp.options.config import Config
@@ -62,7 +63,8 @@ def under_hydra(config: Any) -> Any:
 def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
     resolved = cell.resolved
     launched = HydraConfig.get().mode == RunMode.MULTIRUN
-    command = pasted("exp", *resolved.overrides) if launched else typed_command()
+    words = [word for word in resolved.overrides if not word.startswith("origin.code=")]
+    command = pasted("exp", *words) if launched else typed_command()
     console = Console(cell, command)
     state = cell.status()["state"]
     changed = cell.stale(fingerprint) if state == "done" else []
@@ -70,10 +72,13 @@ def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
     if state != "done" or anew:
         try:
             refuse_unwritable(cell.root)
+            refuse_other_code(resolved.config)
             _decide_weights(resolved.config)
         except (ConfigError, DataError) as error:
             print(f"exp: {shown(error)}", file=sys.stderr)
             exit_code.code = 2
+            if launched and state != "running":
+                _leave(cell, shown(error))  # whoever has queued the cell does not see this process
             return "invalid"
     console.begin(anew, changed)
     with srun.Tasks(step) if step is not None else nullcontext() as tasks:
@@ -84,6 +89,14 @@ def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
         _requeue()
     result = cell.result()
     return result["best"]["value"] if result and result["best"] else state
+
+
+def _leave(cell: Cell, error: str) -> None:
+    """Leaves in a cell why it did not start, where its folder can be written to."""
+    with suppress(OSError):
+        cell.path.mkdir(parents=True, exist_ok=True)
+        (cell.path / "error.txt").write_text(f"{error}\n", encoding="utf-8")
+        cell.write_status("failed", error=error)
 
 
 def _decide_weights(config: Config) -> None:

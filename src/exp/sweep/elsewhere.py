@@ -15,6 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from exp.cells.own_code import digest
 from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
@@ -144,9 +145,11 @@ def _enough_gpus(one: Planned, launcher: DictConfig) -> None:
 
 
 def _settled(one: Planned, launcher: DictConfig) -> list[str]:
-    """What this process knows and a job cannot: where cells lie, what runs anew, and how many threads are its own."""
+    """What this process knows and a job cannot: where cells lie, what runs anew, the code, and the threads it has."""
     state = "done" if one.state in ("done", "stale") else "failed"
     settled = [f"cells.dir={_quoted(str(one.cell.root))}", f"sweep.force={state if one.anew else 'none'}"]
+    if code := digest(one.resolved.config):
+        settled.append(f"origin.code={code}")
     cpus = OmegaConf.select(launcher, "cpus_per_task") or OmegaConf.select(launcher, "ray.remote.num_cpus")
     options = one.resolved.config.trainer
     if cpus and not options.threads:
