@@ -57,7 +57,7 @@ test-newest: .venvs/newest/.ready
 	OMP_NUM_THREADS=1 .venvs/newest/bin/python -m pytest -n auto
 
 test-plugins: .venvs/plugins/.ready
-	OMP_NUM_THREADS=1 .venvs/plugins/bin/python -m pytest -m 'slow or not slow' tests/sweep/test_slurm.py tests/sweep/test_optuna.py
+	OMP_NUM_THREADS=1 .venvs/plugins/bin/python -m pytest -m 'slow or not slow' tests/sweep/test_slurm.py tests/sweep/test_optuna.py tests/cells/test_own_code.py
 
 test-ray: .venvs/ray/.ready
 	OMP_NUM_THREADS=1 .venvs/ray/bin/python -m pytest tests/sweep/test_ray.py
@@ -112,7 +112,7 @@ $(READY): pyproject.toml constraints.txt
 	.venvs/newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
-NEEDS_plugins := -e '.[dev,slurm,optuna]' hydra-joblib-launcher
+NEEDS_plugins := -e '.[dev,slurm,optuna]' hydra-joblib-launcher cmaes
 NEEDS_docs := -e . 'mkdocs-material>=9.7,<10'
 NEEDS_ray := -e '.[dev,ray]'
 NEEDS_extras := -e '.[dev,dashboard]' tensorboard

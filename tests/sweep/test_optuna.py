@@ -129,6 +129,30 @@ def test_what_cannot_begin_is_one_line(words: tuple[str, ...], problem: str, tmp
 
 
 @with_optuna
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["gp", "cmaes"])
+def test_samplers_with_packages_of_their_own_go_on_to_the_same_trials(sampler: str, tmp_path: Path) -> None:
+    words = [*GRID, f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=1", "hydra.sweeper.n_jobs=1"]
+    words += ["lr=tag(log, interval(1e-3, 1e-1))", "label_smoothing=interval(0, 0.2)", "trainer.max_epochs=1"]
+    if sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
+        done = exp(*words, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (
+            2, "exp: hydra/sweeper/sampler=cmaes: needs another package: pip install cmaes\n"
+        )  # fmt: skip
+        return
+    told = []
+    for folder, trials in (("whole", 3), ("parts", 2), ("parts", 3)):
+        done = exp(*words, f"hydra.sweeper.n_trials={trials}", f"cells.dir={folder}", cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
+        told.append(
+            [line.removesuffix("  best so far") for line in done.stdout.splitlines() if line.startswith("trial ")]
+        )
+    assert told[0] == told[1] + told[2]
+    assert len(told[0]) == 3
+
+
+@with_optuna
 def test_the_pruner_stops_a_cell_which_a_plain_run_goes_on_with(tmp_path: Path) -> None:
     """One study over two commands: first a rate that learns, then rates at which nothing is learnt."""
     words = ["--multirun", "hydra/sweeper=optuna", *TINY, "trainer.max_epochs=6", "hydra.sweeper.study_name=rates"]

@@ -1,0 +1,170 @@
+"""A file that is a task may hold whatever tensors its loss and scores take: regression, several labels, masks, text."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ENVIRONMENT
+
+HEAD = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+draw = torch.Generator().manual_seed(0)
+
+
+def parts(make):
+    return {part: make(40) for part in ("train", "val", "test")}
+
+"""
+
+FILES = {
+    "regression": (
+        """
+def data():
+    def make(n):
+        x = torch.rand(n, 3, generator=draw)
+        return x, x.sum(1)
+    return parts(make)
+
+
+class Model(nn.Module):
+    def __init__(self, width: int = 4):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, width), nn.Tanh(), nn.Linear(width, 1))
+
+    def forward(self, x):
+        return self.net(x)[:, 0]
+
+
+def loss(model, x, y):
+    return F.mse_loss(model(x), y)
+
+
+def scores(model, x, y):
+    return {"mae": (model(x) - y).abs()}
+
+
+lowest = "mae"
+""",
+        {"loss", "mae"},
+    ),
+    "labels": (
+        """
+def data():
+    def make(n):
+        x = torch.rand(n, 5, generator=draw)
+        return x, x > 0.5
+    return parts(make)
+
+
+class Model(nn.Linear):
+    def __init__(self):
+        super().__init__(5, 5)
+
+
+def loss(model, x, y):
+    return F.binary_cross_entropy_with_logits(model(x), y.float())
+
+
+def scores(model, x, y):
+    right = ((model(x) > 0) == y).float()
+    return {"all": right.prod(1), "each": right.mean(1)}
+
+
+best = "each"
+""",
+        {"loss", "all", "each"},
+    ),
+    "masks": (
+        """
+def data():
+    def make(n):
+        x = torch.rand(n, 1, 8, 8, generator=draw)
+        return x, (x[:, 0] > 0.5).long(), (x[:, 0] > 0.1)  # pixels, classes, and which of them count
+    return parts(make)
+
+
+class Model(nn.Conv2d):
+    def __init__(self, side: int = 3):
+        super().__init__(1, 2, side, padding=side // 2)
+
+
+def loss(model, x, y, counted):
+    each = F.cross_entropy(model(x), y, reduction="none")
+    return (each * counted).sum() / counted.sum()
+
+
+def scores(model, x, y, counted):
+    right = (model(x).argmax(1) == y) & counted
+    return {"pixels": right.sum((1, 2)) / counted.sum((1, 2))}
+
+
+best = "pixels"
+""",
+        {"loss", "pixels"},
+    ),
+    "text": (
+        """
+def data(words: int = 6):
+    def make(n):
+        ids = torch.randint(1, 9, (n, words), generator=draw)
+        lengths = torch.randint(2, words + 1, (n,), generator=draw)
+        return ids * (torch.arange(words) < lengths[:, None]), lengths % 2
+    return parts(make)
+
+
+class Model(nn.Module):
+    def __init__(self, width: int = 8):
+        super().__init__()
+        self.embed = nn.Embedding(9, width, padding_idx=0)
+        self.read = nn.GRU(width, width, batch_first=True)
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, ids):
+        return self.head(self.read(self.embed(ids))[0][:, -1])
+
+
+def loss(model, ids, y):
+    return F.cross_entropy(model(ids), y)
+
+
+def scores(model, ids, y):
+    return {"top1": 100.0 * (model(ids).argmax(1) == y)}
+
+
+best = "top1"
+""",
+        {"loss", "top1"},
+    ),
+}
+
+RUN = """
+import json, sys
+from exp.cells.cell import Cell
+from exp.options.compose import resolved, with_files
+from exp.run.job import run_cell
+for name in sys.argv[1:]:
+    one = resolved(with_files([f"task=./{name}.py", "trainer.max_epochs=2", "trainer.threads=1"]))
+    assert run_cell(one, command="") == "done", Cell.of(one).status()
+    result = Cell.of(one).result()
+    print(json.dumps({"name": name, "test": result["test"], "macs": result.get("macs")}))
+"""
+
+
+@pytest.mark.slow
+def test_whatever_tensors(tmp_path: Path) -> None:
+    for name, (text, _) in FILES.items():
+        (tmp_path / f"{name}.py").write_text(HEAD + text)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", RUN, *FILES],
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = {one["name"]: one for one in (json.loads(line) for line in done.stdout.splitlines() if line[0] == "{")}
+    assert {name: set(one["test"]) for name, one in told.items()} == {name: keys for name, (_, keys) in FILES.items()}
+    assert all(one["macs"] for one in told.values())
