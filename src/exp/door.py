@@ -43,6 +43,14 @@ class CellHandle(Cell):
     """One run: a folder with its options, curves, result and weights.
 
     ``exp.Cell.at(path)`` opens the folder of a cell; ``exp.run`` and ``exp.cell`` return one by its options.
+
+    Example:
+        >>> import exp
+        >>> cell = exp.cell("att=ca", "seed=3")  # nothing runs
+        >>> cell.task, cell.status()["state"], cell.result()
+        ('attention', 'waiting', None)
+        >>> cell.resolved.config.att.reduction
+        32
     """
 
     @property
@@ -211,6 +219,14 @@ def cell(*overrides: str) -> CellHandle:
 
     Raises:
         ConfigError: A choice or option is wrong.
+
+    Example:
+        >>> import exp
+        >>> exp.cell("att=ca").key == exp.cell("att=ca", "reduction=32").key  # the default is the same cell
+        True
+        >>> exp.cell("att=caa")
+        Traceback (most recent call last):
+        exp.options.errors.ConfigError: att=caa: no such choice; there are none, triplet, ...
     """
     one = plan(*overrides)
     if len(one) != 1:
@@ -224,6 +240,11 @@ def plan(*overrides: str) -> list[Planned]:
     Raises:
         ConfigError: A choice or option is wrong.
         DataError: A data set is missing or damaged.
+
+    Example:
+        >>> import exp
+        >>> [(one.seed, one.state) for one in exp.plan("att=none,ca", "seed=0,1")]
+        [(0, 'missing'), (1, 'missing'), (0, 'missing'), (1, 'missing')]
     """
     return _planned(_grid(overrides)).cells
 
@@ -233,6 +254,14 @@ def cells(folder: str | Path = "multirun") -> CellList:
 
     Raises:
         ConfigError: There is no such folder.
+
+    Example:
+        >>> import exp
+        >>> exp.cells(".")
+        []
+        >>> exp.cells("nowhere")
+        Traceback (most recent call last):
+        exp.options.errors.ConfigError: nowhere: no such folder
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
@@ -245,6 +274,14 @@ def table(name: str, *overrides: str) -> TableHandle:
 
     Raises:
         ConfigError: There is no such table.
+
+    Example:
+        >>> import exp
+        >>> exp.table("modules", "recipe=quick").name
+        'modules'
+        >>> exp.table("module")
+        Traceback (most recent call last):
+        exp.options.errors.ConfigError: table=module: no such table; there are modules, ...
     """
     return TableHandle(name, with_files(overrides))
 

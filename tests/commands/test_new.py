@@ -39,6 +39,13 @@ def test_what_is_written_is_formatted(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_written_is_typed(folder: Path) -> None:
+    mypy = [sys.executable, "-m", "mypy", "--disallow-untyped-defs", "--cache-dir", str(folder / ".mypy")]
+    done = subprocess.run([*mypy, *PARTS.values(), "tests"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
 def test_all_of_it_runs_together(folder: Path) -> None:
     words = (
         "task=stripes",
