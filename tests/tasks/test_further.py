@@ -15,6 +15,7 @@ from exp.options.catalog import refuse_metrics
 from exp.options.compose import resolved
 from exp.options.errors import ConfigError
 from exp.options.parts import MetricOptions
+from exp.tasks.build import build_task
 from exp.tasks.further import WithFurther, build_further
 
 LOGITS, LABELS, LOSSES = tensor([[2.0, 1.0, 0.0], [2.0, 1.0, 0.0]]), tensor([0, 1]), tensor([0.25, 0.75])
@@ -109,6 +110,17 @@ def test_which_metrics_a_task_may_have(declare: Callable[..., None]) -> None:
     refuse_metrics(cell.config.task)
     shown = resolved(["task=lane"]).config.task.shown({"f1_50": 1.0, "token_std": 2.0, "quartiles": 3.0})
     assert list(shown) == ["f1_50", "quartiles"]  # those of plug-ins are always shown, of the task's its headline
+
+
+def test_a_network_is_built_without_the_plug_in_that_measured_it(
+    declare: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare("quartiles")
+    config = resolved(["metrics=quartiles", "width=4"]).config
+    monkeypatch.delitem(catalog.METRICS, "quartiles")
+    task = build_task(config)
+    with pytest.raises(ConfigError, match="metrics=quartiles: is of a plug-in that is not active"):
+        task.on_validation_epoch_start()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing_extensions import Self
 from exp.data.epoch import Batch
 from exp.options.catalog import restored
 from exp.options.config import Config
+from exp.options.errors import ConfigError
 from exp.tasks.further import WithFurther, build_further
 from exp.tasks.optim import build_optimizer, build_schedule
 
@@ -284,6 +285,8 @@ class Task(pl.LightningModule, abc.ABC):
 
     def _empty_scores(self) -> Any:
         own = self.new_scores().to(self.device)
+        if missing := [name for name in self.config.task.further if name not in self._further]:
+            raise ConfigError(f"metrics={missing[0]}: is of a plug-in that is not active, so it cannot be measured")
         return WithFurther(own, self._further) if self._further else own
 
     def _log_scores(self, split: str) -> None:

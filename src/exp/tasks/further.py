@@ -58,7 +58,7 @@ class WithFurther:
 
 
 def build_further(names: tuple[str, ...], source: Any) -> dict[str, Metric]:
-    """Returns the metrics of these names, by name.
+    """Returns the metrics of these names, by name; those of a plug-in that is not active are left out.
 
     Args:
         names: As ``metrics=`` has them.
@@ -67,7 +67,7 @@ def build_further(names: tuple[str, ...], source: Any) -> dict[str, Metric]:
     Raises:
         ConfigError: One cannot be imported or made, or is no metric.
     """
-    return {name: _built(name, source) for name in names}
+    return {name: _built(name, source) for name in names if name in METRICS}
 
 
 def _built(name: str, source: Any) -> Metric:
