@@ -80,6 +80,15 @@ def test_an_adopted_modules_package_counts(tmp_path: Path) -> None:
     assert digest(tmp_path, "task=line") != first
 
 
+def test_callbacks_of_ones_own_count(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import lightning as L\n\n\nclass Listener(L.Callback):\n    x = 1\n")
+    use = "callbacks.use={mine: {target: 'mine:Listener'}}"
+    first = digest(tmp_path, use)
+    assert first.startswith("code-")
+    (tmp_path / "mine.py").write_text("import lightning as L\n\n\nclass Listener(L.Callback):\n    x = 2\n")
+    assert digest(tmp_path, use) != first
+
+
 def test_a_job_refuses_other_code(tmp_path: Path) -> None:
     shutil.copy(MOONS, tmp_path / "moons.py")
     words = ("task=./moons.py", "trainer.max_epochs=1", "trainer.threads=1")

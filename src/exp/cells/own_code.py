@@ -56,7 +56,9 @@ def _named(config: Config) -> Iterator[str]:
         yield from (target.partition(":")[0] for target in (config.task.module, config.task.datamodule) if target)
     yield from (METRICS[name].builds.partition(":")[0] for name in config.task.further)
     for callback in (config.callbacks.use or {}).values():
-        yield callback["target"].partition(":")[0]
+        module = callback["target"].partition(":")[0]
+        plugins.watch_package(module)
+        yield module
 
 
 def _own_modules(named: Iterable[str]) -> set[str]:

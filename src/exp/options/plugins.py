@@ -197,7 +197,8 @@ def watch(path: Path) -> None:
 
 
 def watch_package(module: str) -> None:
-    """Makes the code of a module, and of the package that it is in, count likewise."""
+    """Makes the code of a module and of its package count likewise; the working directory is searched, too."""
+    append_to_path(Path.cwd())
     try:
         spec = importlib.util.find_spec(module.partition(".")[0])
     except (ImportError, ValueError):
