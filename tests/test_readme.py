@@ -26,6 +26,7 @@ THEIRS = (
     ".py",
     "mypkg",
     "task=autoencoder",
+    "data=leaves",
     "imagefolder",
     "/home/me",
     "ckpt=",
