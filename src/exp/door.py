@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     import lightning.pytorch
     import pandas
 
+ELSEWHERE = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper")
+"""Beginnings of words that ask for what the command line alone has."""
+
 
 class CellHandle(Cell):
     """One run: a folder with its options, curves, result and weights.
@@ -245,6 +248,9 @@ def plan(*overrides: str) -> list[Planned]:
         >>> import exp
         >>> [(one.seed, one.state) for one in exp.plan("att=none,ca", "seed=0,1")]
         [(0, 'missing'), (1, 'missing'), (0, 'missing'), (1, 'missing')]
+        >>> exp.plan("hydra/launcher=slurm")
+        Traceback (most recent call last):
+        exp.options.errors.ConfigError: hydra/launcher=slurm: from Python cells run on this machine, ...
     """
     return _planned(_grid(overrides)).cells
 
@@ -287,7 +293,14 @@ def table(name: str, *overrides: str) -> TableHandle:
 
 
 def _grid(overrides: Sequence[str]) -> list[list[str]]:
-    """Returns the overrides of each cell of a grid."""
+    """Returns the overrides of each cell of a grid.
+
+    Raises:
+        ConfigError: Another launcher or sweeper is asked for.
+    """
+    for word in overrides:
+        if word.lstrip("+~").startswith(ELSEWHERE):
+            raise ConfigError(f"{word}: from Python cells run on this machine, as a grid; take it to exp --multirun")
     words = with_choices_of_checkpoint(with_files(overrides))
     with searching():
         return combinations(words, {}, None, GlobalHydra.instance().config_loader())
