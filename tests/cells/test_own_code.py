@@ -140,18 +140,3 @@ def test_code_that_is_edited_while_a_cell_is_queued(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("multirun/*/*/result.json")
     code = json.loads(path.read_text())["code"]
     assert code["mean_f1.metric"] == plugins.tree_hash(metric)
-
-
-@pytest.mark.slow
-def test_what_is_edited_while_a_cell_trains_is_not_what_ran(tmp_path: Path) -> None:
-    shutil.copy(MOONS, tmp_path / "moons.py")
-    ran = plugins.tree_hash(tmp_path / "moons.py")
-    words = ("task=./moons.py", "trainer.max_epochs=30", "trainer.threads=1")
-    process = start(*words, cwd=tmp_path)
-    wait_for(lambda: list(tmp_path.glob("multirun/*/*/metrics.jsonl")), process, seconds=180)
-    text = (tmp_path / "moons.py").read_text()
-    (tmp_path / "moons.py").write_text(text.replace("2, width)", "2, 2 * width // 2)"))
-    assert process.wait(180) == 0, (tmp_path / "out.txt").read_text()
-    (path,) = tmp_path.glob("multirun/*/*/result.json")
-    assert json.loads(path.read_text())["code"]["_exp_study_moons"] == ran
-    assert "stale" in exp(*words, cwd=tmp_path).stdout
