@@ -15,7 +15,7 @@ from pathlib import Path
 from measure import machine
 
 HERE = Path(__file__).parent
-SCRIPTS = ("attention", "gait", "lane", "feeding", "training", "startup", "scaling")
+SCRIPTS = ("attention", "gait", "lane", "feeding", "training", "reading", "startup", "scaling")
 
 
 def main() -> int:

@@ -36,7 +36,7 @@ from exp.tasks.build import build_task
 from feeding import template
 from measure import Row, machine, main
 
-CELL = ["task=fer", "recipe=sound", "data=faces", "data.train=1024", "data.held=256", "trainer.ema=0"]
+CELL = ["task=fer", "recipe=sound", "data=faces", "data.train=512", "data.held=128", "trainer.ema=0"]
 ONE_THREAD = ["trainer.max_epochs=3", "trainer.threads=1", "trainer.accelerator=cpu"]
 BARE, TEMPLATE = "a loop by hand", "the template way"
 

@@ -209,6 +209,13 @@ def test_an_option_that_an_interpolation_names_is_composed(tmp_path: Path) -> No
     assert [overlay([*words, f"trainer.max_epochs={n}"])["trainer"]["log_every"] for n in (3, 4)] == [3, 4]
 
 
+def test_choices_in_lists_of_defaults_name_no_values(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("defaults:\n  - config\n  - att/${att}\n\n# more\noptim: {lr: '${data.flip}'}\n")
+    overlay = Overlay(Composition("config", (str(tmp_path),)))
+    assert not {"task", "recipe", "att"} & overlay.interpolated
+    assert "data.flip" in overlay.interpolated
+
+
 def test_what_an_interpolation_names() -> None:
     names = {"data.flip", "optim", "..root"}
     assert [

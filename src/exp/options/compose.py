@@ -292,9 +292,12 @@ class Overlay:
     @functools.cached_property
     def interpolated(self) -> set[str]:
         """Names in the interpolations of all YAML."""
-        return _interpolated(
-            path.read_text(errors="replace") for folder in self._folders for path in folder.rglob("*.yaml")
-        )
+        files = [path for folder in self._folders for path in folder.rglob("*.yaml")]
+        return _interpolated(_DEFAULTS.sub("", path.read_text(errors="replace")) for path in files)
+
+
+_DEFAULTS = re.compile(r"^defaults:.*\n?(?:(?:[ \t#-].*)?\n)*", re.MULTILINE)
+"""A YAML's list of choices, whose interpolations name choices, which are composed anyway, and no values."""
 
 
 def _interpolated(texts: Iterable[str]) -> set[str]:
