@@ -28,6 +28,8 @@ REFUSED = {
     "+att=ca": "+att=ca: every run has one att; leave the + out",
     "trainer={max_epochs: 3}": "trainer={max_epochs: 3}: not the name of a choice",
     "hydra/launcher=3": "hydra/launcher=3: not the name of a choice",
+    # A section takes a part's options for its own, by whatever name.
+    "cells=${att}": "cells.name: no such option, nothing would read it",
     # Nothing is taken away.
     "~att": "~att: every run has one att; for none give att=none",
     "~data": "~data: every run has one data; give data=NAME",

@@ -169,7 +169,7 @@ def _refuse_unknown(draft: Draft) -> None:
     chosen = {group: draft.schemas[group].name for group in GROUPS}
     for part, schema in draft.schemas.items():
         for key in draft.composed.get(part) or {}:
-            if key != "name" and key not in fields(schema):
+            if key not in fields(schema) and not (key == "name" and part in GROUPS):
                 raise ConfigError(unknown(f"{part}.{key}", chosen, why="no such option, nothing would read it"))
 
 
