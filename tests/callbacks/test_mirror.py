@@ -29,7 +29,7 @@ def test_tensorboard_has_options_with_the_tests_metrics_and_pictures(train: Trai
     result = train("logger=tensorboard", "trainer.max_epochs=1")
     events = event_accumulator.EventAccumulator(str(result["path"] / "tensorboard"))
     events.Reload()
-    assert events.Tags()["images"] == ["media/confusion"]
+    assert sorted(events.Tags()["images"]) == ["media/confident", "media/confusion", "media/mistakes"]
     assert events.Scalars("final/top1")[-1].value == pytest.approx(result["test"]["top1"], rel=1e-6)
     assert "_hparams_/session_start_info" in events.summary_metadata
 
