@@ -150,6 +150,15 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pyte
     assert run(tmp_path / "full")["weights_sha256"] == whole
 
 
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    left = [tmp_path / name for name in (".last.ckpt.19113", ".best.ckpt.7", ".former.ckpt.8")]
+    for path in left:
+        path.write_bytes(b"half")
+    run(tmp_path)
+    assert not any(path.exists() for path in left)
+    assert (tmp_path / "best.ckpt").exists()
+
+
 def test_a_cell_taken_over_is_not_written_to(tmp_path: Path) -> None:
     config = resolved([*TINY, "trainer.save_every=0.001"]).config
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from exp.callbacks.generations import put_last
+from exp.callbacks.generations import drop_unfinished, put_last
 from exp.cells.cell import LAST
 from exp.cells.files import replace_whole, sync
 from exp.cells.provenance import code_in_use, note_code, together
@@ -95,6 +95,8 @@ class Keeper(pl.Callback):
         note_code()
         self._started = self._saved = time.monotonic()
         self._limit(trainer, pl_module)
+        if trainer.is_global_zero:
+            drop_unfinished(self.folder)
         handler = self._on_signal if trainer.is_global_zero else signal.SIG_IGN
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):

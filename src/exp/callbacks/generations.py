@@ -55,6 +55,16 @@ def put_last(folder: Path, write: Callable[[Path], None], keep: bool) -> None:
             os.replace(last, folder / FORMER)
 
 
+def drop_unfinished(folder: Path) -> None:
+    """Removes checkpoints that a process was killed while writing; for whoever has the cell's lock.
+
+    Args:
+        folder: The cell's directory.
+    """
+    for path in folder.glob(".*.ckpt.*"):
+        path.unlink(missing_ok=True)
+
+
 def _problem(path: Path) -> str | None:
     """Returns why a checkpoint cannot be gone on from, None where it can."""
     damage = _damage(path)
