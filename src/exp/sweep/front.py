@@ -108,9 +108,10 @@ def _run(
         pool = Pool(command, update, lambda line: console.print(line, style="dim", markup=False))
         try:
             check_models(planned, pool, invalid)
+            kept = {one.resolved.key for one in planned.cells}
             with record:
                 outcomes = pool.run(
-                    [one for one in todo if one in planned.cells],
+                    [one for one in todo if one.resolved.key in kept],
                     slots,
                     retry=options.retry,
                     stop_on_error=options.on_error == "stop",
