@@ -81,7 +81,7 @@ class CellsSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what the sweep needs; the launcher is asked for only if it is not ours."""
-        from exp.run.places import refuse_moved
+        from exp.options.places import refuse_moved
 
         refuse_moved(config.hydra)
         self.hydra_context: HydraContext | None = hydra_context

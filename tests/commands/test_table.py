@@ -157,7 +157,7 @@ def test_a_greedy_chain_runs_the_table_it_needs_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["modules", "--resolve"], "--resolve: adds cells, so that it needs --run"),
+        (["modules", "--resolve"], "--resolve: goes with --run, since it adds cells"),
         (["modules", "--run", "--budget", "3"], "--budget=3: a number of cells"),
         (["modules", "--run", "--resolve", "--budget", "0"], "--budget=0: a number of cells"),
         (["modules", "--run", "--resolve", "recipe=quick", "seed=0,1"], "the first look needs 3 seeds at least, not 2"),
@@ -199,8 +199,11 @@ def test_what_concerns_one_sweep_is_refused_where_there_is_none_or_several(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words, complaint in [
-        (["--dry"], "--dry: tells what --run would do, without --resolve"),
-        (["--run", "--resolve", "--dry"], "--dry: tells what --run would do, without --resolve"),
+        (["--dry"], "--dry: goes with --run and without --resolve; it tells what would run, and how long"),
+        (
+            ["--run", "--resolve", "--dry"],
+            "--dry: goes with --run and without --resolve; it tells what would run, and how long",
+        ),
         (["--run", "--resolve", "sweep.budget=1h"], "sweep.budget=1h: is for one sweep, and --resolve makes several"),
     ]:
         assert run(["table", "modules", *words]) == 2

@@ -83,6 +83,20 @@ def test_what_would_move_hydras_files_is_refused(word: str) -> None:
     Flags.read(["hydra.run.dir=.", "hydra.job.chdir=false", "hydra.sweep.dir=multirun"]).refuse()
 
 
+def test_a_configuration_that_moves_hydras_files_leaves_nothing(tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    conf.mkdir()
+    moved = {
+        "run: {dir: elsewhere}": "hydra.run.dir=elsewhere: cells lie below cells.dir; give that",
+        "output_subdir: .hydra": "hydra.output_subdir=.hydra: a cell keeps its choices in config.json; leave it out",
+    }
+    for number, (line, says) in enumerate(moved.items()):
+        (conf / f"mine{number}.yaml").write_text(f"defaults: [config, _self_]\nhydra:\n  {line}\n")
+        ended = exp("--config-dir", "conf", "-cn", f"mine{number}", cwd=tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"exp: {says}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
 FLAGS = {
     "--multirum": "--multirum: no such flag; did you mean '--multirun'?",
     "--report": "--report: no such flag; that is a verb: exp report ...",

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from exp.commands import VERBS
 from exp.options.errors import ConfigError, nearest
+from exp.options.places import PLACES
 from exp.options.words import check, expanded, value_of
-from exp.run.places import PLACES
 
 SEARCHPATH = "hydra.searchpath="
 

@@ -67,11 +67,11 @@ def run(options: argparse.Namespace) -> int:
         DataError: A data set is missing or damaged.
     """
     if options.resolve and not options.run:
-        raise ConfigError("--resolve: adds cells, so that it needs --run")
+        raise ConfigError("--resolve: goes with --run, since it adds cells")
     if options.budget is not None and (not options.resolve or options.budget < 1):
         raise ConfigError(f"--budget={options.budget}: a number of cells from 1 up that --run --resolve may add")
     if options.dry and (not options.run or options.resolve):
-        raise ConfigError("--dry: tells what --run would do, without --resolve")
+        raise ConfigError("--dry: goes with --run and without --resolve; it tells what would run, and how long")
     whole = [word for word in options.words if word.startswith(("sweep.budget=", "sweep.notify=", "sweep.dry="))]
     if options.resolve and whole:
         raise ConfigError(f"{whole[0]}: is for one sweep, and --resolve makes several; leave it out")

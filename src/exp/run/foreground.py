@@ -22,7 +22,6 @@ from exp.run import exit_code, srun
 from exp.run.console import Console
 from exp.run.devices import refuse_missing_devices
 from exp.run.job import run_cell
-from exp.run.places import refuse_moved
 from exp.run.verbose import be_verbose
 
 
@@ -38,8 +37,6 @@ def under_hydra(config: Any) -> Any:
         with in_our_words(hydra.overrides.task):
             plain = OmegaConf.to_container(config, resolve=True)
         assert isinstance(plain, dict)
-        if hydra.mode == RunMode.RUN:
-            refuse_moved(hydra)
         resolved = resolve({str(key): value for key, value in plain.items()}, hydra.overrides.task)
         if resolved.config.sweep.dry and hydra.mode == RunMode.RUN:
             raise ConfigError("sweep.dry=true: is for sweeps and tables; add --multirun")

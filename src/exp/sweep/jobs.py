@@ -8,6 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus, env_override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from exp.options.hydra_callback import RefuseMoved
 from exp.run.verbose import VARIABLE
 from exp.sweep.plan import Planned
 
@@ -46,7 +47,7 @@ class Jobs:
         Args:
             running: The cells that run now, by key.
         """
-        if not self._context.callbacks.callbacks:
+        if all(isinstance(callback, RefuseMoved) for callback in self._context.callbacks.callbacks):
             return
         for key in [key for key in self._running if key not in running]:
             planned, config = self._running.pop(key)
