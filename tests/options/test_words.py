@@ -77,6 +77,13 @@ REFUSED = {
     "optimizer=adam": "optimizer: no such option; here it is optim.name=sgd, adam or adamw",
     "hparams_search=optuna": "hparams_search: no such option; here it is hydra/sweeper=optuna",
     "paths.data_dir=/x": "paths.data_dir: no such option; here it is data.root=PATH",
+    "paths.output_dir=/x": "paths.output_dir: no such option; here it is cells.dir=PATH",
+    "model.optimizer.lr=0.1": "model.optimizer.lr: no such option; did you mean 'optim.lr'?",
+    "data.path=/x": "data.path: no such option; here it is data.root=PATH",
+    "att.kernelsize=5": "att.kernelsize: no such option; did you mean 'att.kernel_size'?",
+    "callbacks=early_stopping": "callbacks=early_stopping: no such choice; here it is trainer.patience=EPOCHS",
+    "logger=many_loggers": "logger=many_loggers: no such choice; here it is logger=wandb+csv",
+    "trainer=mps": "trainer=mps: no such choice; here it is trainer.accelerator=mps",
 }
 
 
@@ -88,7 +95,7 @@ def test_a_word_that_cannot_be_run_says_why_and_what_to_write(words: str) -> Non
     assert REFUSED[words] in shown(error.value)
 
 
-@pytest.mark.parametrize("key", ["xyzzy", "qqq.www", "optim.zzzzzz", "att.zzzzzz", "hydra.zzzz"])
+@pytest.mark.parametrize("key", ["xyzzy", "nets", "qqq.www", "optim.zzzzzz", "att.zzzzzz", "hydra.zzzz"])
 def test_nothing_is_proposed_where_nothing_is_close(key: str) -> None:
     with pytest.raises(ConfigError, match=f"^{key}: no such option$"):
         resolved([f"{key}=1"])

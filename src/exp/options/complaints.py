@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from exp.options.errors import nearest
-from exp.options.spelling import unknown
+from exp.options.spelling import FAMILIAR_CHOICES, unknown
 from exp.options.words import CHOSEN
 
 PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
@@ -66,6 +66,8 @@ def _no_choice(where: str, choices: Callable[[str], list[str]]) -> str:
         return f"recipe={choice}: not a recipe of task={task}; it has {', '.join(names)}{nearest(choice, names)}"
     if not group or not names:
         return f"{where}: there is no such configuration; --config-dir DIR or hydra.searchpath=[DIR] says where to look"
+    if familiar := FAMILIAR_CHOICES.get(f"{group}={choice}"):
+        return f"{group}={choice}: no such choice; here it is {familiar}"
     return f"{group}={choice}: no such choice; there are {', '.join(names)}{nearest(choice, names)}"
 
 

@@ -74,7 +74,8 @@ def _register(_revision: int) -> None:
     # Hydra copies the whole store for every composition, a fifth of its time, and nodes once more when it loads them.
     store.__dict__["__deepcopy__"] = lambda _memo: store
     again: dict[str, Any] = {} if before_14() else {"replace": True}
-    store.store(group="schema", name="root", package="_global_", node=root(), **again)
+    refusing = {"callbacks": {"places": {"_target_": "exp.options.hydra_callback.RefuseMoved"}}}
+    store.store(group="schema", name="root", package="_global_", node={**root(), "hydra": refusing}, **again)
     for group, known in GROUPS.items():
         for name, schema in known.items():
             node = {"name": name, **unset(schema)}

@@ -24,5 +24,5 @@ def shown(error: BaseException) -> str:
 
 def nearest(word: object, known: Iterable[object]) -> str:
     """Returns ``"; did you mean 'x'?"`` for the closest spelling among ``known``, or an empty string."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.65)
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.7)
     return f"; did you mean {close[0]!r}?" if close else ""

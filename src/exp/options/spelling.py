@@ -16,6 +16,9 @@ FAMILIAR = {
     "bs": "data.batch_size=N",
     "checkpoint": "ckpt=PATH",
     "ckpt_path": "ckpt=PATH",
+    "data.dir": "data.root=PATH",
+    "data.folder": "data.root=PATH",
+    "data.path": "data.root=PATH",
     "data_dir": "data.root=PATH",
     "data_root": "data.root=PATH",
     "datamodule": "data=NAME",
@@ -57,6 +60,18 @@ FAMILIAR = {
 }
 """How it is done here, by the names that other frameworks have for it."""
 
+FAMILIAR_CHOICES = {
+    "callbacks=default": "nothing to give; the best and the last weights are kept, and progress is shown",
+    "callbacks=early_stopping": "trainer.patience=EPOCHS",
+    "callbacks=model_checkpoint": "nothing to give; the best and the last weights are kept",
+    "callbacks=rich_progress_bar": "nothing to give; progress is shown",
+    "logger=many_loggers": "logger=wandb+csv",
+    "trainer=ddp_sim": "trainer=ddp trainer.accelerator=cpu trainer.devices=2",
+    "trainer=default": "trainer=auto",
+    "trainer=mps": "trainer.accelerator=mps",
+}
+"""How it is done here, by choices that lightning-hydra-template has."""
+
 
 def unknown(key: str, chosen: Mapping[str, str] | None = None, *, why: str = "no such option") -> str:
     """Returns the message for a name that is no option of this run.
@@ -86,8 +101,10 @@ def suggestion(key: str, chosen: Mapping[str, str] | None = None) -> str:
     if familiar:
         return f"; here it is {familiar}"
     if inside:
-        own = [f"{part}.{name}" for name in _options_of(part, (chosen or {}).get(part))]
-        return _near(option, own) or _near(option.rpartition(".")[2], _long())
+        own, others = (
+            [f"{part}.{name}" for name in _options_of(part, choice)] for choice in ((chosen or {}).get(part), None)
+        )
+        return _near(option, own) or _near(option, others) or _near(option.rpartition(".")[2], _long(), cutoff=0.8)
     if dot:
         return _near(key.rpartition(".")[2], _long())
     own = [name for group, choice in (chosen or {}).items() if group in GROUPS for name in _options_of(group, choice)]
@@ -95,10 +112,10 @@ def suggestion(key: str, chosen: Mapping[str, str] | None = None) -> str:
     return nearest(key, [name for name in (*CHOSEN, *SECTIONS, "seed", "ckpt", "hydra", *short) if name != key])
 
 
-def _near(option: str, known: Iterable[str]) -> str:
-    """Returns the long name whose option is spelt most like ``option``."""
+def _near(option: str, known: Iterable[str], cutoff: float = 0.7) -> str:
+    """Returns the long name whose option is spelt most like ``option``, if it is at least ``cutoff`` of 1 alike."""
     names = list(known)
-    close = difflib.get_close_matches(option, [name.rpartition(".")[2] for name in names], n=1, cutoff=0.7)
+    close = difflib.get_close_matches(option, [name.rpartition(".")[2] for name in names], n=1, cutoff=cutoff)
     return f"; did you mean {next(name for name in names if name.endswith('.' + close[0]))!r}?" if close else ""
 
 
