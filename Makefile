@@ -20,6 +20,8 @@ PYTHON ?= python3
 PYTHON_LOWEST ?= python3.10
 PYTHON_NEWEST ?= python3.13
 BIN := .venv/bin
+# Compiled once, not again in each of the hundreds of processes that the tests start.
+export PYTHONDONTWRITEBYTECODE :=
 READY := .venv/.ready
 
 .PHONY: run test test-fast test-slow test-browser test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-timm test-real

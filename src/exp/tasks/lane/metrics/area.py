@@ -63,24 +63,23 @@ def spline_points(lane: np.ndarray) -> np.ndarray:
     """
     if len(lane) == 2:
         return np.rint(lane).astype(np.int32)
-    points = lane.astype(np.float64)
-    steps = np.diff(lane, axis=0).astype(np.float64)  # the evaluator subtracts in single precision
-    lengths = np.sqrt(steps[:, 0] ** 2 + steps[:, 1] ** 2)
-    curvature = _second_derivatives(steps, lengths)
-    h = lengths[:, None]
-    linear = steps / h - (2 * h * curvature[:-1] + h * curvature[1:]) / 6
-    square = curvature[:-1] / 2
-    cubic = np.diff(curvature, axis=0) / (6 * h)
-    t = (lengths / SUB_STEPS)[:, None, None] * np.arange(SUB_STEPS)[None, :, None]
-    between = points[:-1, None] + linear[:, None] * t + square[:, None] * t**2 + cubic[:, None] * t**3
-    dense = np.concatenate([between.reshape(-1, 2), points[-1:]]).astype(np.float32)
-    return np.rint(dense).astype(np.int32)
+    points = lane.T.astype(np.float64)  # (2, points), so that numpy's innermost loop runs over many numbers
+    steps = (lane[1:] - lane[:-1]).T.astype(np.float64)  # the evaluator subtracts in single precision
+    lengths = np.sqrt(steps[0] ** 2 + steps[1] ** 2)
+    curvature = _second_derivatives(steps / lengths, lengths.tolist())
+    linear = steps / lengths - (2 * lengths * curvature[:, :-1] + lengths * curvature[:, 1:]) / 6
+    square = curvature[:, :-1] / 2
+    cubic = (curvature[:, 1:] - curvature[:, :-1]) / (6 * lengths)
+    t = (lengths / SUB_STEPS)[:, None] * np.arange(SUB_STEPS)
+    between = points[:, :-1, None] + linear[..., None] * t + square[..., None] * t**2 + cubic[..., None] * t**3
+    dense = np.empty((between[0].size + 1, 2), dtype=np.float32)
+    dense[:-1], dense[-1] = between.reshape(2, -1).T, points[:, -1]
+    return np.rint(dense, out=dense).astype(np.int32)
 
 
-def _second_derivatives(steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Returns the second derivatives (points, 2) of the natural spline: 0 at the ends, a tridiagonal system between."""
-    right = 6 * np.diff(steps / lengths[:, None], axis=0)
-    h = lengths.tolist()
+def _second_derivatives(slopes: np.ndarray, h: list[float]) -> np.ndarray:
+    """Returns the second derivatives (2, points) of the natural spline: 0 at the ends, a tridiagonal system between."""
+    right = 6 * (slopes[:, 1:] - slopes[:, :-1]).T
     upper: list[float] = []
     solved: list[tuple[float, float]] = []
     for i, (dx, dy) in enumerate(right.tolist()):
@@ -91,19 +90,25 @@ def _second_derivatives(steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
             dy -= h[i] * solved[-1][1]
         upper.append(h[i + 1] / pivot)
         solved.append((dx / pivot, dy / pivot))
-    curvature = np.zeros((len(lengths) + 1, 2))
-    x, y = 0.0, 0.0
+    curvature = [(0.0, 0.0)]
     for i in range(len(solved) - 1, -1, -1):
-        x, y = solved[i][0] - upper[i] * x, solved[i][1] - upper[i] * y
-        curvature[i + 1] = x, y
-    return curvature
+        x, y = curvature[-1]
+        curvature.append((solved[i][0] - upper[i] * x, solved[i][1] - upper[i] * y))
+    return np.array([*curvature, (0.0, 0.0)])[::-1].T
 
 
 def distinct(lane: np.ndarray) -> np.ndarray:
     """Returns a lane without the points that repeat the point before, for which no spline is defined."""
     if len(lane) < 2:
         return lane
-    return lane[np.concatenate([[True], (np.diff(lane, axis=0) != 0).any(1)])]
+    return lane[_moved(lane)]
+
+
+def _moved(points: np.ndarray) -> np.ndarray:
+    """Returns which of the points (n, 2) differ from the point before; the first does."""
+    moved = np.ones(len(points), dtype=bool)
+    np.logical_or(points[1:, 0] != points[:-1, 0], points[1:, 1] != points[:-1, 1], out=moved[1:])
+    return moved
 
 
 def area(lane: np.ndarray, height: int, width: int, line_width: int = LINE_WIDTH) -> Area | None:
@@ -119,9 +124,8 @@ def area(lane: np.ndarray, height: int, width: int, line_width: int = LINE_WIDTH
     if len(lane) < 2:
         return None
     pixels = spline_points(lane)
-    moved = np.concatenate([[True], (np.diff(pixels, axis=0) != 0).any(1)])
-    pixels = pixels[moved]
-    steps = np.diff(pixels, axis=0)
+    pixels = pixels[_moved(pixels)]
+    steps = pixels[1:] - pixels[:-1]
     falls = steps[:, 1]
     # Where y never turns back, segments that meet a row follow one another, and neighbours share a dot that meets it
     # too (no segment reaches further up or down than its two dots), so the row's columns are one run.
@@ -211,11 +215,14 @@ class _Kinds:
         self.first = np.full((kinds, rows), _NONE, dtype=np.int32)
         self.last = np.full_like(self.first, -_NONE)
         self.ragged = np.zeros(kinds, dtype=bool)
+        self.drawn = np.zeros(kinds, dtype=bool)
 
     def fill(self, codes: np.ndarray) -> None:
         """Draws the kinds among ``codes`` that have not been drawn yet."""
+        if self.drawn[codes].all():
+            return
         centre = self.reach
-        for code in np.unique(codes[self.last[codes, centre] == -_NONE]).tolist():
+        for code in set(codes[~self.drawn[codes]].tolist()):
             dy, dx = (part - _LONGEST for part in divmod(code, 2 * _LONGEST + 1))
             canvas = np.zeros((2 * centre + 1, 2 * centre + 1), dtype=np.uint8)
             cv2.line(canvas, (centre, centre), (centre + dx, centre + dy), 1, self.line_width)
@@ -223,6 +230,7 @@ class _Kinds:
             there = last >= first
             self.first[code, there], self.last[code, there] = first[there] - centre, last[there] - centre
             self.ragged[code] = int(canvas.sum()) != int((last - first + 1)[there].sum())
+            self.drawn[code] = True
 
 
 @lru_cache(maxsize=8)
