@@ -75,7 +75,7 @@ def test_a_sweep_on_a_full_disk(disk: Path, tmp_path: Path, capsys: pytest.Captu
 
 def test_a_read_only_folder_is_refused_before_anything_starts(disk: Path, tmp_path: Path) -> None:
     mount("-o", "remount,ro", str(disk))
-    for words in ([], ["--multirun", "att=none,se"]):
+    for words in ([], ["--multirun", "att=none,se"], ["--multirun", "hydra/launcher=basic"]):
         done = exp(*words, *TINY, f"cells.dir={disk}/multirun", cwd=tmp_path)
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == (

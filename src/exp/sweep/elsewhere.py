@@ -15,6 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from exp.cells.files import refuse_unwritable
 from exp.cells.own_code import digest
 from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError
@@ -70,6 +71,7 @@ def run_elsewhere(
     problem, interrupted = "", False
     todo = planned.todo
     if todo:
+        refuse_unwritable(todo[0].cell.root)
         for one in todo:
             _enough_gpus(one, launcher)
         pool = Pool(command)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from exp.sweep.plan import Planned
 from exp.sweep.pulse import Pulse
 
+AT_ONCE = 64
+"""Cells of other processes that one look reads, in turn: all of many on a slow network disk would take a while."""
+
 
 @dataclass
 class Outcome:
@@ -54,30 +57,30 @@ class Queue:
     def __init__(self, cells: Sequence[Planned], retry: int) -> None:
         self.waiting = deque((planned, retry) for planned in cells if planned.state != "running" or planned.todo)
         self.running: dict[str, Running] = {}
-        self.elsewhere = [(planned, retry) for planned in cells if planned.state == "running" and not planned.todo]
+        self.elsewhere = deque((planned, retry) for planned in cells if planned.state == "running" and not planned.todo)
         self.outcomes = {planned.resolved.key: Outcome("waiting") for planned in cells}
         self.outcomes |= {planned.resolved.key: Outcome("running") for planned, _ in self.elsewhere}
         self._told = False
 
     def look_elsewhere(self, tell: Callable[[str], None]) -> None:
-        """Looks what became of the cells that ran in other processes; one that was stopped there runs here.
+        """Looks what became of cells that ran in other processes, 64 at a time; one that was stopped there runs here.
 
         Args:
             tell: Takes the line that says what is waited for, once nothing runs here.
         """
-        still = []
-        for planned, tries in self.elsewhere:
+        for _ in range(min(AT_ONCE, len(self.elsewhere))):
+            planned, tries = self.elsewhere.popleft()
             status = planned.cell.status()
             if status["state"] == "running":
-                still.append((planned, tries))
+                self.elsewhere.append((planned, tries))
             elif status["state"] == "waiting":
                 self.waiting.append((planned, tries))
             else:
                 self.outcomes[planned.resolved.key] = Outcome(status["state"], status.get("error", ""))
             if status["state"] == "done":
                 del self.outcomes[planned.resolved.key]
-        self.elsewhere = still
-        if still and not self.running and not self.waiting and not self._told:
+        count = len(self.elsewhere)
+        if count and not self.running and not self.waiting and not self._told:
             self._told = True
-            what = "cell runs" if len(still) == 1 else "cells run"
-            tell(f"{len(still)} {what} in another process and will be waited for; Ctrl-C leaves them to it")
+            what = "cell runs" if count == 1 else "cells run"
+            tell(f"{count} {what} in another process and will be waited for; Ctrl-C leaves them to it")
