@@ -1,6 +1,7 @@
 """The rules of the house: imports run downwards, a task is a folder, names mean one thing, files stay small."""
 
 import ast
+import functools
 from collections import defaultdict
 from pathlib import Path
 
@@ -75,6 +76,11 @@ LAZY = {
 """Imports inside functions: each keeps torch, wandb or matplotlib out of a process that may not need it."""
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def name_of(path: Path) -> str:
     words = path.relative_to(SRC).with_suffix("").parts
     return ".".join(words[:-1] if words[-1] == "__init__" else words)
@@ -83,9 +89,10 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in FILES}
 
 
+@functools.cache
 def imports(path: Path, *, lazy: bool) -> set[str]:
     """Modules of exp that a file imports, at its top or inside functions; those for types alone are left out."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     for_types = {
         inner
         for node in ast.walk(tree)
@@ -184,7 +191,7 @@ def test_what_belongs_to_a_task_is_named_in_its_folder_alone(task: str) -> None:
         f"{module}: {node.value}"
         for module, path in MODULES.items()
         if task_of(module) != task
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Constant) and node.value in names
     ]
     assert naming == []
@@ -193,7 +200,7 @@ def test_what_belongs_to_a_task_is_named_in_its_folder_alone(task: str) -> None:
 def test_no_two_classes_share_a_name() -> None:
     places = defaultdict(list)
     for module, path in MODULES.items():
-        for node in ast.parse(path.read_text()).body:
+        for node in parsed(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(module)
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
@@ -204,7 +211,7 @@ def test_files_and_functions_stay_small() -> None:
     long = [
         f"{module}.{node.name}: {node.end_lineno - node.lineno + 1} lines"
         for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef) and node.end_lineno is not None and node.end_lineno - node.lineno >= 60
     ]
     assert long == []
