@@ -92,22 +92,16 @@ MODULES = {name_of(path): path for path in FILES}
 @functools.cache
 def imports(path: Path, *, lazy: bool) -> set[str]:
     """Modules of exp that a file imports, at its top or inside functions; those for types alone are left out."""
-    tree = parsed(path)
-    for_types = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
-    inside = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        for inner in ast.walk(node)
-    }
     names: set[str] = set()
-    for node in ast.walk(tree):
-        if node in for_types or (node in inside) != lazy:
+    waiting: list[tuple[ast.AST, bool]] = [(parsed(path), False)]
+    while waiting:
+        node, inside = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting += [(child, inside) for child in node.orelse]
+            continue
+        inside |= isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        waiting += [(child, inside) for child in ast.iter_child_nodes(node)]
+        if inside != lazy:
             continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("exp"):
             names |= {
