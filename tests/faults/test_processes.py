@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,42 @@ def test_a_cell_out_of_memory_stops_no_other(tmp_path: Path, capsys: pytest.Capt
     assert "memory" in failed[0]
     assert [run["config"]["model"]["width"] for run in results(tmp_path / "multirun")] == [4]
     Faults("cells out of memory", tried=1).show(capsys)
+
+
+@pytest.fixture
+def memory_group() -> Iterator[Path]:
+    """A control group that holds 1.4 GB of memory, as a container or a job of SLURM is one."""
+    roots = {"memory/memory.limit_in_bytes": "memory", "cgroup.subtree_control": ""}
+    for file, root in roots.items():
+        known = Path("/sys/fs/cgroup") / file
+        if not known.is_file() or (not root and "memory" not in known.read_text().split()):
+            continue
+        group = Path("/sys/fs/cgroup") / root / f"exp-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError as error:
+            pytest.skip(f"this user may not make a control group: {error}")
+        (group / ("memory.limit_in_bytes" if root else "memory.max")).write_text("1400000000")
+        yield group
+        group.rmdir()
+        return
+    pytest.skip("no control groups of memory here")
+
+
+def test_a_cell_that_the_kernel_kills_for_its_memory(
+    memory_group: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = tmp_path / "cells.yaml"
+    cells.write_text("- {width: 256}\n- {width: 4}\n")
+    words = [*CELLS, "trainer.max_epochs=1", f"sweep.cells={cells}", "sweep.jobs=1"]
+    sweep = Sweep(tmp_path, *words, limit=lambda: (memory_group / "cgroup.procs").write_text(str(os.getpid())))
+    code, text = sweep.end()
+    assert code == 1
+    assert "failed 256 s0: the process ended with SIGKILL (out of memory?)" in text
+    assert [run["config"]["model"]["width"] for run in results(tmp_path / "multirun")] == [4]
+    assert not whole(tmp_path / "multirun")
+    assert not left_behind(tmp_path)
+    Faults("cells killed in a control group", tried=1).show(capsys)
 
 
 def test_two_shells_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
