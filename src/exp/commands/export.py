@@ -1,7 +1,7 @@
 """``exp export TABLE [OPTION=VALUE] ... --out DIR``: a table with its cells, for a repository or a supplement.
 
-Writes the table as Markdown, CSV and JSON, the command that makes it, and each cell's result and curves without paths
-and host names. ``exp table TABLE cells.dir=DIR/cells`` reads it again.
+Writes the table as Markdown, CSV and JSON, its figures as SVG, the command that makes it, and each cell's result and
+curves without paths and host names. ``exp table TABLE cells.dir=DIR/cells`` reads it again.
 """
 
 import argparse
@@ -9,9 +9,12 @@ from pathlib import Path
 
 from exp.cells.bundle import export
 from exp.cells.files import replace_whole
+from exp.cells.terminal import pasted
 from exp.commands.front import add_overrides
 from exp.options.errors import ConfigError
 from exp.tables.compare import compare
+from exp.tables.drawing import drawn
+from exp.tables.figures import figures
 from exp.tables.given import root_of
 from exp.tables.plan import Planner
 from exp.tables.render import as_csv, as_json, markdown
@@ -41,11 +44,11 @@ def run(options: argparse.Namespace) -> int:
         "table.md": markdown(comparison),
         "table.csv": as_csv(comparison),
         "table.json": as_json(comparison),
-        "command.txt": " ".join(["exp table", options.table, "--run", *own]) + "\n",
-    }
+        "command.txt": pasted("exp", "table", options.table, "--run", *own) + "\n",
+    } | {f"{figure.name}.svg": drawn(figure) for figure in figures(comparison)}
     for name, text in texts.items():
         with replace_whole(options.out / name) as fresh:
             fresh.write_text(text, encoding="utf-8")
     print(f"{count} cells in {options.out}")
-    print(f"Next: exp table {options.table} cells.dir={options.out}/cells")
+    print(f"Next: {pasted('exp', 'table', options.table, f'cells.dir={options.out}/cells', *own)}")
     return 0

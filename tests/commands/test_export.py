@@ -1,0 +1,51 @@
+import json
+import shlex
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from exp.__main__ import run
+from tests.tables.cells import QUICK, compared
+from tests.tables.test_compare import VALUES
+
+WORDS = [*QUICK, "seed=range(0,5)"]
+
+
+@pytest.fixture
+def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The folder of a table of five seeds."""
+    monkeypatch.chdir(tmp_path)
+    compared(tmp_path / "multirun", "modules", [*QUICK, "seed=0,1,2,3,4"], VALUES)
+    assert run(["export", "modules", *WORDS, "--out", "results/modules"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "Next: exp table modules cells.dir=results/modules/cells recipe=quick 'seed=range(0,5)'"
+    )
+    return tmp_path / "results" / "modules"
+
+
+def test_what_is_exported_is_read_again_as_the_same_table(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["cells.dir=results/modules/cells", *WORDS]
+    assert run(["table", "modules", "--format", "json", *words]) == 0
+    again, kept = json.loads(capsys.readouterr().out), json.loads((exported / "table.json").read_text())
+    assert again["rows"] == kept["rows"]
+    assert "97.90 ± 0.16 (5)" in (exported / "table.md").read_text()
+
+
+def test_its_command_can_be_pasted_and_its_figures_are_pictures(exported: Path) -> None:
+    command = (exported / "command.txt").read_text()
+    assert shlex.split(command) == ["exp", "table", "modules", "--run", *WORDS]
+    assert "'seed=range(0,5)'" in command, "a shell would read the brackets"
+    figures = sorted(exported.glob("*.svg"))
+    assert "top1-difference.svg" in {figure.name for figure in figures}
+    for figure in figures:
+        assert ET.parse(figure).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_nothing_run_is_nothing_to_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["export", "modules", "--out", "results"]) == 2
+    assert "table modules: nothing of it has run; exp table modules --run" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
