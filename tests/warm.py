@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 
 LIBRARIES = ("lightning.pytorch", "torchmetrics", "hydra", "omegaconf", "rich.console", "matplotlib.figure")
@@ -80,6 +81,8 @@ def serve() -> dict:
 
 def become(request: dict) -> None:
     """Makes of this process what the request asks for."""
+    for finalizer in list(weakref.finalize._registry):
+        finalizer.atexit = False  # folders that libraries have made are the parent's to remove
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
+from exp.cells.terminal import count, duration
 from exp.data.source import DataError
 from exp.options.catalog import GROUPS, ConfigError
 from exp.options.compose import STANDARD, Composition, Overlay, composed, named_by, resolved
 from exp.sweep.plan import CellPlanner, explicit_cells, plan
 from exp.sweep.pool import Slots
-from exp.sweep.summary import count, duration, label, mean_sd, varied_choices
+from exp.sweep.summary import label, mean_sd, varied_choices
 
 
 @pytest.fixture

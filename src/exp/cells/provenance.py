@@ -16,7 +16,16 @@ from exp.options.study import STUDIES, STUDY_MODULE
 DISTRIBUTIONS = ("exp-tables", "torch", "lightning", "hydra-core", "omegaconf", "numpy")
 PACKAGE = Path(__file__).parents[1]
 
-APART = ("exp.commands", "exp.door", "exp.watch", "exp.tables", "exp.sweep", "exp.cells.terminal", "exp.__main__")
+APART = (
+    "exp.commands",
+    "exp.door",
+    "exp.watch",
+    "exp.tables",
+    "exp.sweep",
+    "exp.cells.counted",
+    "exp.cells.terminal",
+    "exp.__main__",
+)
 """Modules whose code decides no result: what a user sees, plans and compares."""
 
 

@@ -65,3 +65,22 @@ def amount(size: float) -> str:
             return f"{size:.0f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
+
+
+def count(value: float | None) -> str:
+    """``11.22 M``."""
+    if value is None:
+        return "-"
+    for unit in ("", "k", "M", "G"):
+        if abs(value) < 1000:
+            return f"{value:.0f}" if not unit else f"{value:.2f} {unit}"
+        value /= 1000
+    return f"{value:.2f} T"
+
+
+def duration(seconds: float) -> str:
+    """``12 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

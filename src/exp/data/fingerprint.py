@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from exp.cells.counted import counted
 from exp.cells.files import replace_whole
 from exp.cells.machine import cpus
 from exp.data.cache import cache_folder
@@ -145,8 +146,10 @@ def _all_contents(paths: Sequence[str]) -> list[bytes]:
     def some(start: int) -> list[bytes]:
         return [_contents(path) for path in paths[start : start + _FILES]]
 
+    starts = range(0, len(paths), _FILES)
     with ThreadPoolExecutor(cpus()) as pool:
-        return [digest for part in pool.map(some, range(0, len(paths), _FILES)) for digest in part]
+        parts = counted(pool.map(some, starts), "reading files to know their contents", len(paths), each=_FILES)
+        return [digest for part in parts for digest in part]
 
 
 def _contents(path: Path | str) -> bytes:

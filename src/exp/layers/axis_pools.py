@@ -26,7 +26,7 @@ def pool_axes(x: Tensor, names: Sequence[str], axes: Sequence[int]) -> list[Tens
         names: P statistics, as of ``pool_axis``.
         axes: Axes of x: 1, 2 or 3.
     """
-    lies = stored(x) if FUSED.issuperset(names) else None
+    lies = stored(x) if all(name in FUSED for name in names) else None
     if lies is None:
         return [torch.stack([pool_axis(x, name, axis) for name in names], 1) for axis in axes]
     memory, place = lies

@@ -22,7 +22,13 @@ def shown(error: BaseException) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def nearest(word: object, known: Iterable[object]) -> str:
-    """Returns ``"; did you mean 'x'?"`` for the closest spelling among ``known``, or an empty string."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.7)
+def nearest(word: object, known: Iterable[object], cutoff: float = 0.65) -> str:
+    """Returns ``"; did you mean 'x'?"`` for the closest spelling among ``known``, or an empty string.
+
+    Args:
+        word: What was typed.
+        known: What might have been meant.
+        cutoff: How alike the two have to be, of 1; where many names are known, chance finds one that is half alike.
+    """
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""

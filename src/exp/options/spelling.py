@@ -109,7 +109,9 @@ def suggestion(key: str, chosen: Mapping[str, str] | None = None) -> str:
         return _near(key.rpartition(".")[2], _long())
     own = [name for group, choice in (chosen or {}).items() if group in GROUPS for name in _options_of(group, choice)]
     short = dict.fromkeys([*own, *(name.partition(".")[2] for name in _long())])
-    return nearest(key, [name for name in (*CHOSEN, *SECTIONS, "seed", "ckpt", "hydra", *short) if name != key])
+    return nearest(
+        key, [name for name in (*CHOSEN, *SECTIONS, "seed", "ckpt", "hydra", *short) if name != key], cutoff=0.7
+    )
 
 
 def _near(option: str, known: Iterable[str], cutoff: float = 0.7) -> str:

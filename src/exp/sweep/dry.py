@@ -10,11 +10,10 @@ import numpy as np
 from rich.console import Console
 
 from exp.cells.cell import Cell
-from exp.cells.terminal import amount
+from exp.cells.terminal import amount, duration
 from exp.sweep.estimate import Cost, Costs, makespan
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.pool import Pool, Slots
-from exp.sweep.summary import duration
 
 MOST_CALIBRATED = 3
 """Configurations that are trained for seconds, one of each data set at least; the others are judged by their MACs."""

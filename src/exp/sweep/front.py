@@ -13,7 +13,7 @@ from rich.text import Text
 
 from exp.cells.cell import EXIT_CODES
 from exp.cells.files import refuse_unwritable
-from exp.cells.terminal import disk, pasted, shown
+from exp.cells.terminal import disk, duration, pasted, shown
 from exp.cells.unsent import unsent
 from exp.options.checks import seconds_of
 from exp.options.errors import ConfigError
@@ -24,7 +24,7 @@ from exp.sweep.pool import Outcome, Pool, Slots
 from exp.sweep.progress import Progress
 from exp.sweep.record import SweepRecord
 from exp.sweep.screen import Screen
-from exp.sweep.summary import duration, with_short_seeds
+from exp.sweep.summary import with_short_seeds
 
 Watch = Callable[[dict[str, Planned]], None]
 """Takes the cells that run now, by key."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.cells.cell import ANEW, Cell
+from exp.cells.counted import counted
 from exp.data.source import ROOT_VARIABLE
 from exp.options.compose import Compose, Overlay, in_one_line, named_by
 from exp.options.errors import ConfigError, DataError, nearest
@@ -141,7 +142,8 @@ def plan(combinations: Iterable[list[str]], compose: Compose, *, invalid: str = 
     planner = CellPlanner(compose)
     resolved: dict[tuple[str, str | None], tuple[Resolved, list[str]]] = {}
     skipped = []
-    for overrides in combinations:
+    listed = list(combinations)
+    for overrides in counted(listed, "planning cells", len(listed)):
         try:
             one = planner.resolved(overrides)
         except ConfigError as error:

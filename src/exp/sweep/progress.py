@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from exp.cells.terminal import duration
 from exp.sweep.plan import Planned
-from exp.sweep.summary import duration
 
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "diverged": "magenta", "waiting": "dim"}
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from exp.cells.cell import Cell
+from exp.cells.terminal import count, duration
 from exp.sweep.lines import print_lines
 from exp.sweep.plan import Planned
 
@@ -122,22 +123,3 @@ def spelt_seeds(seeds: Sequence[int]) -> str:
 def with_short_seeds(command: str) -> str:
     """A command in which many seeds in a row are written as a range."""
     return re.sub(r"(?<=\bseed=)\d+(,\d+)+", lambda seeds: spelt_seeds([int(s) for s in seeds[0].split(",")]), command)
-
-
-def count(value: float | None) -> str:
-    """``11.22 M``."""
-    if value is None:
-        return "-"
-    for unit in ("", "k", "M", "G"):
-        if abs(value) < 1000:
-            return f"{value:.0f}" if not unit else f"{value:.2f} {unit}"
-        value /= 1000
-    return f"{value:.2f} T"
-
-
-def duration(seconds: float) -> str:
-    """``12 s``, ``3 min 20 s`` or ``2 h 5 min``."""
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -2,8 +2,8 @@
 
 import math
 
+from exp.cells.terminal import count, duration
 from exp.options.words import spelt
-from exp.sweep.summary import count, duration
 from exp.tables.compare import Comparison, Entry, open_rows
 from exp.tables.hypotheses import PRIMARY_SHARE, ROWS
 from exp.tables.plan import PlannedRow, TablePlan

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from exp.cells.terminal import amount
-from exp.sweep.summary import count, duration
+from exp.cells.terminal import amount, count, duration
 from exp.watch.cell_state import CellState
 from exp.watch.folder import STATES, Folder
 from exp.watch.metrics_tail import curves

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from exp.cells.counted import counted
 from exp.cells.machine import cpus
 from exp.data import fingerprint
 from exp.data.cache import cache_folder, cached_array
@@ -155,7 +156,7 @@ class ImageFolder:
                 except DataError as error:
                     damaged.append(str(error))
 
-            _in_threads(len(files), look)
+            _in_threads(len(files), look, "checking images")
         return {
             "root": str(self._find()),
             "classes": len(self.class_names),
@@ -208,13 +209,13 @@ class ImageFolder:
             def decode(row: int) -> None:
                 array[row] = files[row]
 
-            _in_threads(len(files), decode)
+            _in_threads(len(files), decode, "decoding images")
 
         return cached_array(path, files.shape, fill)
 
 
-def _in_threads(count: int, do: Callable[[int], None]) -> None:
-    """Calls ``do`` with 0..count on all cores, and stops at the first error."""
+def _in_threads(count: int, do: Callable[[int], None], what: str) -> None:
+    """Calls ``do`` with 0..count on all cores, says how far ``what`` is, and stops at the first error."""
 
     def run(start: int) -> None:
         for row in range(start, min(start + _STRIDE, count)):
@@ -223,7 +224,7 @@ def _in_threads(count: int, do: Callable[[int], None]) -> None:
     with ThreadPoolExecutor(cpus()) as pool:
         runs = [pool.submit(run, start) for start in range(0, count, _STRIDE)]
         try:
-            for one in runs:
+            for one in counted(runs, what, count, each=_STRIDE):
                 one.result()
         finally:
             pool.shutdown(cancel_futures=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from exp.cells.counted import counted
 from exp.data.cache import cache_folder, cached_array
 from exp.data.source import Split
 from exp.tasks.fer.data.expression import EXPRESSIONS, SIDE, ExpressionSplit
@@ -123,7 +124,8 @@ def draw_faces(expressions: np.ndarray, noise: float, random: np.random.RandomSt
     looks = random.randn(people, _NUMBERS).astype(np.float32)[np.arange(len(expressions)) % people]
     takes = random.randn(len(expressions), _NUMBERS).astype(np.float32)
     images = np.empty((len(expressions), SIDE, SIDE), dtype=np.uint8)
-    for start in range(0, len(expressions), _CHUNK):
+    chunks = range(0, len(expressions), _CHUNK)
+    for start in counted(chunks, "drawing faces", len(expressions), each=_CHUNK):
         rows = slice(start, start + _CHUNK)
         speckle = random.randn(len(expressions[rows]), SIDE, SIDE).astype(np.float32)
         images[rows] = _Canvas(expressions[rows], looks[rows], takes[rows], speckle, noise).picture()

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from exp.cells.counted import counted
 from exp.data import fingerprint
 from exp.data.cache import cache_folder
 from exp.data.decode import ENDINGS
@@ -193,7 +194,7 @@ class CasiaB:
         """
         walks = self.walks()
         damaged, short, lengths = [], [], []
-        for files in walks:
+        for files in counted(walks, "reading CASIA-B's walks", len(walks)):
             try:
                 lengths.append(len(self._read(files)))
             except DataError as error:
@@ -265,7 +266,7 @@ class CasiaB:
 
     def _make(self, walks: list[WalkFiles]) -> Callable[[ClipWriter], None]:
         def make(writer: ClipWriter) -> None:
-            for files in walks:
+            for files in counted(walks, "converting CASIA-B's walks", len(walks)):
                 writer.add(files.person, files.walk, files.view, self._read(files))
 
         return make

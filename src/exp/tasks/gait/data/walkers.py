@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from exp.cells.counted import counted
 from exp.data.cache import cache_folder
 from exp.tasks.gait.data import walker_body, walker_render
 from exp.tasks.gait.data.clips import Clips, ClipWriter, key_of, stored
@@ -92,21 +94,20 @@ class Walkers:
         own = self.options
 
         def make(writer: ClipWriter) -> None:
-            for subject in subjects:
-                for sequence, kind in enumerate(TYPES):
-                    for view in self.views:
-                        frames = walker_render.silhouettes(
-                            own.data_seed,
-                            subject,
-                            sequence,
-                            view,
-                            frames=own.clip_frames,
-                            height=own.size,
-                            width=own.size,
-                            knobs=self.knobs,
-                            fps=own.fps,
-                        )
-                        writer.add(f"{subject:03d}", kind, view, frames)
+            walks = list(itertools.product(subjects, enumerate(TYPES), self.views))
+            for subject, (sequence, kind), view in counted(walks, "drawing walkers", len(walks)):
+                frames = walker_render.silhouettes(
+                    own.data_seed,
+                    subject,
+                    sequence,
+                    view,
+                    frames=own.clip_frames,
+                    height=own.size,
+                    width=own.size,
+                    knobs=self.knobs,
+                    fps=own.fps,
+                )
+                writer.add(f"{subject:03d}", kind, view, frames)
 
         return make
 

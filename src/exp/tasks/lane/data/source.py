@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from exp.cells.counted import counted
 from exp.data.cache import cache_folder, cached_array
 from exp.data.decode import read_colour
 from exp.data.fingerprint import of_names
@@ -162,7 +163,8 @@ class LaneSource(abc.ABC):
     def _images(self, frames: Sequence[Frame]) -> np.ndarray:
         def fill(array: np.ndarray) -> None:
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-                for row, image in enumerate(pool.map(self._decode, frames)):
+                images = pool.map(self._decode, frames)
+                for row, image in enumerate(counted(images, f"decoding {self.options.name}", len(frames))):
                     array[row] = image
 
         shape = (len(frames), *self.shape)
