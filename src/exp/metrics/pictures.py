@@ -10,6 +10,7 @@ _TILE = 116  # pixels of a tile of the contact sheet, of which the face takes 96
 _FACE = 96
 _ROW = 10
 _COARSE = 64  # pixels of a side below which an image is shown with its pixels as squares
+_LONGEST = 24  # letters of a class name beside a confusion matrix
 _LETTERS = 17  # that fit below a tile
 
 
@@ -22,6 +23,9 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
         class_names: C names.
     """
     figure, axes = _figure(6.4, 5.6)
+    names = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in class_names]
+    side = 0.3 + 0.075 * max(map(len, names))  # inches; to measure them is to draw twice, which takes half a second
+    figure.subplots_adjust((side + 0.8) / 6.4, (0.7 * side + 0.4) / 5.6, 0.98, 0.94)
     counts = np.asarray(confusion, dtype=float)
     support = counts.sum(1)
     shares = 100 * counts / np.maximum(support, 1)[:, None]
@@ -29,9 +33,9 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
     for row, column in np.ndindex(shares.shape):
         colour = "white" if shares[row, column] > 55 else "black"
         axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(class_names)), class_names, rotation=40, ha="right")
-    labels = [f"{name} ({int(n)})" for name, n in zip(class_names, support, strict=True)]
-    axes.set_yticks(range(len(class_names)), labels)
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    labels = [f"{name} ({int(n)})" for name, n in zip(names, support, strict=True)]
+    axes.set_yticks(range(len(names)), labels)
     axes.set_xlabel("prediction")
     axes.set_ylabel("label (samples)")
     axes.set_title("Row-normalised confusion matrix, %")
@@ -48,6 +52,7 @@ def draw_curves(path: Path, curve: Sequence[dict[str, Any]], title: str) -> None
         title: Line above the picture.
     """
     figure, axes = _figure(6.4, 4.2)
+    figure.subplots_adjust(0.1, 0.12, 0.98, 0.88)
     epochs = [point["epoch"] + 1 for point in curve]
     for name, label in (("train_top1", "training, as seen"), ("val_top1", "validation")):
         values = [np.nan if point[name] is None else point[name] for point in curve]
@@ -125,7 +130,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=110)
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
