@@ -42,7 +42,11 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("spoil", [cut, flip, empty, Path.unlink], ids=["cut", "flipped", "empty", "gone"])
+@pytest.mark.parametrize(
+    "spoil",
+    [cut, pytest.param(flip, marks=pytest.mark.slow), pytest.param(empty, marks=pytest.mark.slow), Path.unlink],
+    ids=["cut", "flipped", "empty", "gone"],
+)
 def test_the_former_takes_its_place(
     spoil: Callable[[Path], None], stopped: Path, whole: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

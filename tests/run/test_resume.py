@@ -54,7 +54,16 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k not in dropped} for line in read_metrics(folder / "metrics.jsonl")]
 
 
-@pytest.mark.parametrize("stop", [(0, 0), (0, 1), (0, 5), (1, 4), (1, 8), (1, 9), (2, 3)], ids=str)
+@pytest.mark.parametrize(
+    "stop",
+    [
+        (0, 5),
+        (1, 4),
+        (2, 3),
+        *(pytest.param(stop, marks=pytest.mark.slow) for stop in ((0, 0), (0, 1), (1, 8), (1, 9))),
+    ],
+    ids=str,
+)
 def test_stopped_anywhere_it_ends_the_same(
     stop: tuple[int, int],
     uninterrupted: tuple[str, list[dict[str, Any]]],

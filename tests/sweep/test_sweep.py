@@ -78,6 +78,7 @@ def test_the_first_failure_stops_a_sweep_that_is_told_so(tmp_path: Path) -> None
     assert [(row[0], row[2]) for row in rows] == [("none", "diverged"), ("se", "waiting"), ("eca", "waiting")]
 
 
+@pytest.mark.slow
 def test_a_killed_cell_is_a_failed_one_and_is_tried_again(tmp_path: Path) -> None:
     """As the kernel does when memory runs out: SIGKILL to the cell alone."""
     process = start(
