@@ -93,6 +93,11 @@ def test_a_stream_says_that_it_begins_an_epoch_anew(trained: dict[str, Any]) -> 
         (("optim.lr=0.2",), "optim.lr=0.2: nothing reads it, since studies.modules:LitAutoencoder"),
         (("trainer.ema=0.9",), "trainer.ema=0.9: nothing reads it"),
         (("att=se",), "att=se: nothing reads it"),
+        (("metrics=f1",), "metrics=f1: exp does not see what studies.modules:LitAutoencoder predicts; log it there"),
+        (
+            ("best=f1",),
+            "best=f1: what studies.modules:LitAutoencoder logs and exp chooses by is monitor and mode of Auto",
+        ),
         (("hidden=0",), "hidden=0: has to be at least 1"),
         (("model=resnet18",), "model=resnet18: is for images, but task=autoencoder works on autoencoder"),
     ],

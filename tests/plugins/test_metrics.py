@@ -1,13 +1,29 @@
 """A metric of a plug-in: over all ranks, in every record, in tables; its code decides what is stale."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from exp.cells.metrics_file import read_metrics
-from tests.conftest import TINY, exp, results
+from tests.conftest import ENVIRONMENT, TINY, exp, results
 
+MOONS = Path(__file__).parents[2] / "examples" / "moons.py"
+OF_MOONS = ("task=./moons.py", "metrics=mean_f1", "best=mean_f1", "trainer.threads=1", "trainer.accelerator=cpu")
 WORDS = ("metrics=mean_f1", "att=none", *TINY)
+
+SCORED = """
+import exp
+import torch
+from sklearn.metrics import f1_score
+(cell,) = exp.cells("multirun")
+task = cell.load()
+x, y = task.source.load()["test"]
+print(f1_score(y, task.model(torch.from_numpy(x)).argmax(1), average="macro"))
+"""
+"""Macro F1 by scikit-learn of what the tested weights answer."""
 
 
 def macro_f1(confusion: list[list[int]]) -> float:
@@ -45,6 +61,47 @@ def test_a_metric_of_a_plug_in(tmp_path: Path) -> None:
     assert "stale" not in exp(*sweep, cwd=tmp_path).stdout
     code.write_text(code.read_text().replace("macro", "weighted"))
     assert "1 stale: changed since they ran: mean_f1.metric" in exp(*sweep, cwd=tmp_path).stdout
+
+
+@pytest.fixture
+def moons(tmp_path: Path) -> Path:
+    """A folder with a task that is a file, and a metric for it."""
+    shutil.copy(MOONS, tmp_path / "moons.py")
+    assert exp("new", "metric", "mean_f1", cwd=tmp_path).returncode == 0
+    refused = exp(*OF_MOONS, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "mean_f1 is for images, but task=moons works on arrays" in refused.stderr
+    options = tmp_path / "mean_f1" / "options.py"
+    options.write_text(options.read_text().replace('"images"', '"arrays"'))
+    return tmp_path
+
+
+def test_it_judges_a_task_that_is_a_file_and_chooses_its_epoch(moons: Path) -> None:
+    done = exp(*OF_MOONS, "max_epochs=3", "trainer.patience=1", "optim.lr=1e-9", cwd=moons)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (result,) = results(moons / "multirun")
+    environment = ENVIRONMENT | {"EXP_PLUGINS": "moons.py"}
+    scored = subprocess.run(
+        [sys.executable, "-c", SCORED], cwd=moons, env=environment, capture_output=True, text=True, check=True
+    )
+    assert result["test"]["mean_f1"] == pytest.approx(float(scored.stdout), abs=1e-6)
+    (path,) = (moons / "multirun").glob("*/*/metrics.jsonl")
+    measured = [line["mean_f1"] for line in read_metrics(path) if line["split"] == "val"]
+    assert result["best"]["value"] == max(measured) == measured[0]
+    assert result["epochs"] == 2  # at such a rate nothing gets better
+
+
+@pytest.mark.slow
+def test_ranks_judge_such_a_task_together(moons: Path) -> None:
+    trained = exp(*OF_MOONS, "max_epochs=1", "cells.dir=one", cwd=moons)
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    (weights,) = moons.glob("one/moons/*/best.ckpt")
+    ranks = ("trainer=ddp", "trainer.devices=2", "max_epochs=0", f"ckpt={weights}", "cells.dir=two")
+    tested = exp(*OF_MOONS, *ranks, cwd=moons)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    (one,), (two,) = results(moons / "one"), results(moons / "two")
+    assert two["world_size"] == 2
+    assert two["test"]["mean_f1"] == pytest.approx(one["test"]["mean_f1"], abs=1e-6)
 
 
 @pytest.mark.parametrize(

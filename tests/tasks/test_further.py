@@ -11,10 +11,11 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from exp.metrics import TopK
 from exp.options import catalog
-from exp.options.catalog import refuse_metrics
+from exp.options.catalog import monitored, refuse_metrics
 from exp.options.compose import resolved
 from exp.options.errors import ConfigError
 from exp.options.parts import MetricOptions
+from exp.tables.adhoc import column_of
 from exp.tasks.build import build_task
 from exp.tasks.further import WithFurther, build_further
 
@@ -36,6 +37,13 @@ class Quartiles(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         return {"low": self.total / 4, "high": self.total * 3 / 4}
+
+
+class Accuracy(MulticlassAccuracy):
+    """One that says that more is better."""
+
+    def __init__(self, source: Any) -> None:
+        super().__init__(3)
 
 
 def test_each_is_given_as_many_arguments_as_it_needs() -> None:
@@ -84,8 +92,8 @@ def test_a_metric_that_needs_more_than_the_task_gives() -> None:
 
 @pytest.fixture
 def declare(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def declared(name: str, builds: str = f"{__name__}:Quartiles", kind: str = "images") -> None:
-        schema = type("Own", (MetricOptions,), {"name": name, "builds": builds, "kind": kind})
+    def declared(name: str, builds: str = f"{__name__}:Quartiles", kind: str = "images", mode: str = "max") -> None:
+        schema = type("Own", (MetricOptions,), {"name": name, "builds": builds, "kind": kind, "mode": mode})
         monkeypatch.setitem(catalog.METRICS, name, schema)
 
     return declared
@@ -110,6 +118,43 @@ def test_which_metrics_a_task_may_have(declare: Callable[..., None]) -> None:
     refuse_metrics(cell.config.task)
     shown = resolved(["task=lane"]).config.task.shown({"f1_50": 1.0, "token_std": 2.0, "quartiles": 3.0})
     assert list(shown) == ["f1_50", "quartiles"]  # those of plug-ins are always shown, of the task's its headline
+
+
+def test_a_metric_of_a_plug_in_chooses_the_epoch(declare: Callable[..., None]) -> None:
+    declare("quartiles", mode="min")
+    declare("quartiles_high")
+    own = resolved([]).config.task
+    assert (monitored(own), own.logged()) == (("top1", "max"), "val/top1")
+    cell = resolved(["metrics=quartiles", "best=quartiles_low"])
+    assert cell.identity["task"] == {"name": "attention", "metrics": "quartiles", "best": "quartiles_low"}
+    assert (monitored(cell.config.task), cell.config.task.logged()) == (("quartiles_low", "min"), "val/quartiles_low")
+    assert monitored(type(own), "quartiles_high") == ("quartiles_high", "max")  # the longest name that fits
+    assert resolved(["best=top1"]).key == resolved([]).key
+    for words, complaint in (
+        (
+            ["best=quartiles"],
+            "best=quartiles: the epoch is chosen by the task's own top1 or .*metrics=quartiles adds it",
+        ),
+        (["best=loss"], "best=loss: .* here top1$"),
+        (["metrics=quartiles", "best=quartile"], "here top1, quartiles; did you mean 'quartiles'"),
+    ):
+        with pytest.raises(ConfigError, match=complaint):
+            resolved(words)
+
+
+def test_what_is_better_is_as_the_metric_has_it(declare: Callable[..., None]) -> None:
+    declare("accuracy", f"{__name__}:Accuracy", mode="min")
+    with pytest.raises(ConfigError, match=r'higher_is_better = True; write mode = "max"'):
+        build_further(("accuracy",), {})
+    declare("quartiles", mode="min")  # says nothing of its own
+    assert list(build_further(("quartiles",), {})) == ["quartiles"]
+
+
+def test_the_columns_of_a_sweep_know_what_is_better(declare: Callable[..., None]) -> None:
+    declare("quartiles", mode="min")
+    task = type(resolved([]).config.task)
+    assert not column_of("quartiles_low", task).higher
+    assert column_of("top5", task).higher
 
 
 def test_a_network_is_built_without_the_plug_in_that_measured_it(

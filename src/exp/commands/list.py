@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.commands.front import add_format, show
-from exp.options.catalog import GROUPS, METRICS, SECTIONS, TASKS, add_file, fitting
+from exp.options.catalog import GROUPS, METRICS, SECTIONS, TASKS, add_file, fitting, metrics_for
 from exp.options.compose import YAML_GROUPS, choices_of, conf_dirs
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import default_of, describe, docs, explain, fields, hints, summary
@@ -62,7 +62,7 @@ def overview() -> list[str]:
         lines += ["", f"task={task.name}: {summary(task)}"]
         for group in ("model", "data"):
             lines.append(f"  {group:7} {' '.join(fitting_choices(group, task.kind))}")
-        if further := [name for name, schema in METRICS.items() if schema.kind == task.kind]:
+        if further := metrics_for(task):
             lines.append(f"  metrics {' '.join(further)}")
     sections = [f"{name:9} {' '.join(fields(schema))}" for name, schema in SECTIONS.items() if name != "origin"]
     own = [f"plug-in   {plugin.name} ({plugin.named_in}): {plugin.path}" for plugin in active()]

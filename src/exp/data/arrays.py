@@ -68,6 +68,21 @@ class Arrays:
             files += sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         return of_files(files)
 
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, where the last array holds labels from 0 on.
+
+        Raises:
+            DataError: It does not.
+        """
+        labels = [arrays[-1] for arrays in self.load().values()]
+        if any(one.dtype.kind not in "biu" or one.ndim != 1 or one.min() < 0 for one in labels):
+            first = labels[0]
+            raise DataError(
+                f"{self.study.path}: data's last array is {first.dtype} {first.shape}, not a label a sample"
+            )
+        return int(max(one.max() for one in labels)) + 1
+
     def load(self) -> dict[str, tuple[np.ndarray, ...]]:
         """Returns the parts, each a tuple of arrays of equal length; floating point numbers as float32.
 

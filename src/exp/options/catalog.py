@@ -17,7 +17,17 @@ from exp.options.config import SECTIONS as SECTIONS
 from exp.options.config import Config
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import fields, hints
-from exp.options.parts import BlockOptions, DataOptions, MetricOptions, ModelOptions, NoAttention, Part, TaskOptions
+from exp.options.parts import (
+    OWN,
+    BlockOptions,
+    DataOptions,
+    MetricOptions,
+    Mode,
+    ModelOptions,
+    NoAttention,
+    Part,
+    TaskOptions,
+)
 
 _BASES = {
     "task": (TaskOptions,),
@@ -30,6 +40,7 @@ _NEEDED = {"task": ("kind", "monitor", "mode"), "model": ("kind",), "att": (), "
 _RESERVED = (
     (ModelOptions, "init", "where every model's starting weights come from"),
     (TaskOptions, "metrics", "what adds a plug-in's metrics to every task"),
+    (TaskOptions, "best", "the metric by which the best epoch of every task is chosen"),
 )
 """Options that every choice of a base has, which none may declare anew, and what each is."""
 
@@ -146,21 +157,67 @@ def fitting(group: str, kind: str) -> list[str]:
     return [name for name, schema in GROUPS[group].items() if schema.kind == kind]
 
 
+def metrics_for(task: TaskOptions | type[TaskOptions]) -> list[str]:
+    """Returns the metrics of plug-ins that a task can have."""
+    return [name for name, schema in METRICS.items() if schema.kind == (task.measured_as or task.kind)]
+
+
+def metric_of(score: str) -> type[MetricOptions] | None:
+    """Returns the metric of a plug-in that reports a score, which is called ``NAME`` or ``NAME_KEY``; None without."""
+    parts = score.split("_")
+    names = ("_".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((METRICS[name] for name in names if name in METRICS), None)
+
+
+def monitored(task: TaskOptions | type[TaskOptions], best: str = "") -> tuple[str, Mode]:
+    """Returns the metric by which a task's best epoch is chosen, and whether more of it is better.
+
+    Args:
+        task: The task's options, or their class.
+        best: ``best=`` where it is not that of the task, such as that of a cell's file.
+    """
+    chosen = best or task.best
+    if chosen == OWN:
+        return task.monitor, task.mode
+    metric = metric_of(chosen)
+    return chosen, metric.mode if metric else "max"
+
+
 def refuse_metrics(task: TaskOptions) -> None:
-    """Refuses metrics that a task cannot have beside its own.
+    """Refuses metrics that a task cannot have beside its own, or that cannot choose its best epoch.
 
     Raises:
-        ConfigError: There is no such metric, it is for something else, or the task has one of that name.
+        ConfigError: There is no such metric, it is for something else, or the task has one of that name; or the metric
+            of the best epoch is not measured.
     """
+    if isinstance(task, LightningOptions) and task.further:
+        raise ConfigError(
+            f"metrics={task.metrics}: exp does not see what {task.module} predicts; log it there, with self.log in"
+            " validation_step and test_step"
+        )
+    if isinstance(task, LightningOptions) and task.best != OWN:
+        raise ConfigError(
+            f"best={task.best}: what {task.module} logs and exp chooses by is monitor and mode of"
+            f" {type(task).__name__}; name it there"
+        )
+    kind = task.measured_as or task.kind
     for name in task.further:
         given = f"metrics={task.metrics}"
         if name not in METRICS:
             there = ", ".join(METRICS) or "none; a plug-in may bring one"
             raise ConfigError(f"{given}: no metric {name}; there are {there}{nearest(name, METRICS)}")
-        if METRICS[name].kind != task.kind:
-            raise ConfigError(f"{given}: {name} is for {METRICS[name].kind}, but task={task.name} works on {task.kind}")
+        if METRICS[name].kind != kind:
+            raise ConfigError(f"{given}: {name} is for {METRICS[name].kind}, but task={task.name} works on {kind}")
         if any(fnmatchcase(name, own) for own in task.reports):
             raise ConfigError(f"{given}: task={task.name} reports a {name} of its own; call yours otherwise")
+    metric = metric_of(task.best)
+    if task.best != OWN and (metric is None or metric.name not in task.further):
+        able = ", ".join([task.monitor, *task.further])
+        adds = f"; metrics={metric.name} adds it" if metric and metric.kind == kind else ""
+        raise ConfigError(
+            f"best={task.best}: the epoch is chosen by the task's own {task.monitor} or by a metric of metrics=, here"
+            f" {able}{adds}{'' if adds else nearest(task.best, (task.monitor, *task.further))}"
+        )
 
 
 def schema_of(part: str, values: dict[str, Any]) -> type:

@@ -13,6 +13,12 @@ from exp.options.fields import Options, option
 if TYPE_CHECKING:
     from exp.options.config import Config
 
+Mode = Literal["max", "min"]
+"""Whether more or less of a metric is better."""
+
+OWN = "own"
+"""``best=own``: the best epoch is chosen by the task's own metric."""
+
 Placement = Literal["branch_end", "branch_mid", "block_start", "block_end", "stage_end", "between_stages"]
 
 
@@ -49,10 +55,12 @@ class TaskOptions(Part):
 
     kind: ClassVar[str]
     """What the task works on, such as images; models and data sets of the same kind fit."""
+    measured_as: ClassVar[str] = ""
+    """What metrics of plug-ins have to be for to fit; the task's kind where empty."""
     monitor: ClassVar[str]
-    """Metric by which the best epoch is chosen."""
-    mode: ClassVar[Literal["max", "min"]]
-    """Whether more of the monitored metric is better."""
+    """Metric by which the best epoch is chosen, unless ``best`` names another."""
+    mode: ClassVar[Mode]
+    """Whether more of that metric is better."""
     headline: ClassVar[tuple[str, ...]] = ()
     """Metrics that the screen shows, in order; all where none are named. metrics.jsonl has all of them."""
     reports: ClassVar[tuple[str, ...]] = ()
@@ -71,15 +79,26 @@ class TaskOptions(Part):
     """Part on which the best epoch is chosen; test is a flaw of some sources and needs recipe=published."""
     metrics: str = option("none", _metrics)
     """Metrics of plug-ins beside the task's own, one or several joined by +, such as macro_f1+auroc."""
+    best: str = OWN
+    """Metric that chooses the best epoch and ends the training early: the task's own, or one of those in metrics."""
 
     @property
     def further(self) -> tuple[str, ...]:
         """Names of the metrics beside the task's own, of which there may be none."""
         return () if self.metrics == "none" else tuple(self.metrics.split("+"))
 
+    @property
+    def monitored(self) -> str:
+        """The metric by which the best epoch is chosen."""
+        return self.monitor if self.best == OWN else self.best
+
     def logged(self) -> str:
         """Returns the name under which the monitored metric is logged."""
-        return f"{self.select}/{self.monitor}"
+        return f"{self.select}/{self.monitored}"
+
+    def settled(self, config: "Config") -> Self:
+        """Returns these options; the task's own metric, given by its name, is what ``own`` means."""
+        return self.replaced(best=OWN) if self.best == self.monitor else self
 
     @classmethod
     def shown(cls, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -99,13 +118,14 @@ class MetricOptions(Part):
     """A metric of a plug-in that ``metrics=NAME`` adds to the scores of every task of its kind; it has no options.
 
     Its class named by ``builds`` makes a ``torchmetrics.Metric`` of the data set's reader. ``update`` is given what the
-    task gives its own scores, as many arguments as it needs: logits (n, outputs) and labels (n,) of images.
+    task gives its own scores, as many arguments as it needs: logits (n, outputs) and labels (n,) of images; of a task
+    that is a file what its model gives, and the arrays that the model does not take.
     """
 
     kind: ClassVar[str]
-    """What the metric is for, such as images."""
-    mode: ClassVar[Literal["max", "min"]] = "max"
-    """Whether more of it is better."""
+    """What the metric is for, such as images, or arrays, which are the data of tasks that are a file."""
+    mode: ClassVar[Mode] = "max"
+    """Whether more of it is better; what its ``higher_is_better`` says, where that says anything."""
 
 
 class ModelOptions(Part):

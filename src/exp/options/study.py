@@ -40,6 +40,7 @@ class StudyTaskOptions(TaskOptions):
     """What every task that is a file has."""
 
     counted_on_meta = False
+    measured_as = "arrays"
 
 
 class StudyModelOptions(ModelOptions):

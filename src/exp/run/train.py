@@ -28,6 +28,7 @@ from exp.cells.cell import LAST
 from exp.cells.metrics_file import MetricsFile, read_metrics
 from exp.layers.sync_norm import synchronised
 from exp.options.adopted import LightningOptions
+from exp.options.catalog import monitored
 from exp.options.config import Config
 from exp.options.errors import ConfigError
 from exp.options.sections import Trainer
@@ -105,12 +106,12 @@ def run(
 
 def _keeper(config: Config, folder: Path, held: Callable[[], bool]) -> Keeper:
     """Returns what saves checkpoints and ends the training where it is told to."""
-    options, task = config.trainer, config.task
+    options, (monitor, mode) = config.trainer, monitored(config.task)
     return Keeper(
         folder,
         save_every=options.save_every,
-        monitor=task.monitor,
-        mode=task.mode,
+        monitor=monitor,
+        mode=mode,
         max_steps=options.max_steps,
         max_seconds=_seconds(options.max_time),
         held=held,
@@ -193,7 +194,7 @@ def _extras(config: Config, metrics: MetricsFile) -> tuple[list[pl.Callback], li
         extras.append(average)
         after.append(average.back)
     if options.patience:
-        extras.append(ResumableEarlyStopping(patience=options.patience, monitor=task.logged(), mode=task.mode))
+        extras.append(ResumableEarlyStopping(patience=options.patience, monitor=task.logged(), mode=monitored(task)[1]))
     if options.gradient_norms:
         extras.append(GradientNorms(metrics.write, options.gradient_norms))
     if getattr(config.att, "record", False):

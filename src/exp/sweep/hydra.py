@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from exp.cells.cell import EXIT_CODES
 from exp.cells.terminal import typed_command
+from exp.options.catalog import monitored
 from exp.options.compose import Composition, in_our_words
 from exp.options.errors import CellFailed, ConfigError
 from exp.options.words import check, expanded, parsed, spelt
@@ -209,7 +210,7 @@ def launch_cells(
     compose = composer(context, config)
     land_in(config, plan(cells, compose).cells[0].cell.root)
     planned = [plan([overrides], compose).cells[0] for overrides in cells]
-    _same_direction(config, {one.resolved.config.task.mode for one in planned})
+    _same_direction(config, {monitored(one.resolved.config.task)[1] for one in planned})
     jobs = Jobs(context, task_function, config)
     with jobs.environment():
         code = sweep(

@@ -319,7 +319,7 @@ class Search:
 
     @staticmethod
     def _monitor(cells: list[Planned]) -> str:
-        return cells[0].resolved.config.task.monitor
+        return cells[0].resolved.config.task.monitored
 
     def best(self) -> tuple[int, dict[str, Any], float] | None:
         """Returns number, options and value of the best trial; None where none has ended well."""
@@ -339,8 +339,8 @@ def _curve(one: Planned) -> dict[int, float]:
     """Returns the monitored metric by epoch, as far as a cell has measured it."""
     task = one.resolved.config.task
     lines = read_metrics(one.cell.path / "metrics.jsonl")
-    kept = [line for line in lines if line["split"] == task.select and line.get(task.monitor) is not None]
-    return {line["epoch"]: line[task.monitor] for line in kept}
+    kept = [line for line in lines if line["split"] == task.select and line.get(task.monitored) is not None]
+    return {line["epoch"]: line[task.monitored] for line in kept}
 
 
 def _journal(path: Path) -> Any:

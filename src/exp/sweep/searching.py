@@ -9,6 +9,7 @@ from rich.console import Console
 
 from exp.cells.lock import Lock, Locked
 from exp.cells.terminal import pasted, shown, typed_command
+from exp.options.catalog import monitored
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
 from exp.sweep.front import Watch, check_models, new_console
@@ -94,11 +95,10 @@ def run_search(
         CellFailed: More trials failed than may.
     """
     first = _first(space, compose)
-    task, folder = first.resolved.config.task, first.cell.root
-    if options.direction not in (None, f"{task.mode}imize"):
-        raise ConfigError(
-            f"hydra.sweeper.direction={options.direction}: {task.monitor} calls for {task.mode}imize; leave it out"
-        )
+    folder = first.cell.root
+    monitor, mode = monitored(first.resolved.config.task)
+    if options.direction not in (None, f"{mode}imize"):
+        raise ConfigError(f"hydra.sweeper.direction={options.direction}: {monitor} calls for {mode}imize; leave it out")
     if elsewhere is not None and options.pruner["name"] != "none":
         raise ConfigError(
             f"hydra/sweeper/pruner={options.pruner['name']}: stops cells of this machine alone; take"
@@ -108,7 +108,7 @@ def run_search(
         console = new_console(record=course.notifies)
         batches = _Batches(typed_command(), course, watch, elsewhere)
         try:
-            search = Search(options, space, compose, folder, task.mode)
+            search = Search(options, space, compose, folder, mode)
             made = options.n_trials - search.left()
             console.print(f"study {name}: {made} of {options.n_trials} trials made", markup=False)
             slots = Slots.of_machine(first.resolved.config.sweep.jobs, {first.resolved.config.trainer.accelerator})
@@ -117,7 +117,7 @@ def run_search(
             stopped = search.run(at_a_time, invalid, batches, lambda line: console.print(line, markup=False))
         finally:
             batches.close()
-        code = 1 if stopped and search.best() is None else _end(search, task.monitor, folder, console)
+        code = 1 if stopped and search.best() is None else _end(search, monitor, folder, console)
         if stopped:
             why = "Interrupted" if batches.interrupted else "The budget is used up"
             console.print(f"{why}; everything is saved. To go on: {typed_command()}", markup=False)

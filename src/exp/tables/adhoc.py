@@ -3,12 +3,13 @@
 import itertools
 import json
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from exp.options.catalog import METRICS, TASKS
+from exp.options.catalog import TASKS, metric_of
 from exp.options.errors import ConfigError
 from exp.options.parts import TaskOptions
 from exp.sweep.plan import Planned
@@ -35,8 +36,8 @@ def column_of(metric: str, task: type[TaskOptions]) -> Column:
     """A column of a test metric."""
     if metric == task.monitor:
         return Column(metric, f"test/{metric}", higher=task.mode == "max")
-    if metric in METRICS:
-        return Column(metric, f"test/{metric}", higher=METRICS[metric].mode == "max")
+    if (own := metric_of(metric)) is not None and not any(fnmatchcase(metric, known) for known in task.reports):
+        return Column(metric, f"test/{metric}", higher=own.mode == "max")
     return Column(metric, f"test/{metric}", higher=not any(word in metric for word in LESS_IS_BETTER))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exp.options.catalog import monitored
 from exp.options.compose import STANDARD, Composition
 from exp.options.config import Config
 from exp.options.errors import ConfigError, DataError
@@ -333,7 +334,7 @@ def _score(row: PlannedRow, where: str) -> float:
     values = [value for _, result in row.results.values() if (value := validation(result)) is not None]
     if not values:
         return float("-inf")
-    sign = 1 if row.cells[0].resolved.config.task.mode == "max" else -1
+    sign = 1 if monitored(row.cells[0].resolved.config.task)[1] == "max" else -1
     return sign * mean_sd(values)[0]
 
 

@@ -1,7 +1,7 @@
 """Metrics of plug-ins beside a task's own scores: ``metrics=macro_f1+auroc``."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -37,7 +37,7 @@ class WithFurther:
         """
         self._own.update(*given, **named)
         for name, metric in self._further.items():
-            needed = _needed(metric)
+            needed = needed_by(metric.update)
             if needed > len(given):
                 raise ConfigError(f"metrics={name}: its update needs {needed} arguments, the task gives {len(given)}")
             metric.update(*given[:needed])
@@ -65,7 +65,7 @@ def build_further(names: tuple[str, ...], source: Any) -> dict[str, Metric]:
         source: Reader of the data set, from which each is made.
 
     Raises:
-        ConfigError: One cannot be imported or made, or is no metric.
+        ConfigError: One cannot be imported or made, is no metric, or contradicts its options about what is better.
     """
     return {name: _built(name, source) for name in names if name in METRICS}
 
@@ -79,12 +79,18 @@ def _built(name: str, source: Any) -> Metric:
         raise ConfigError(f"metrics={name}: {target} cannot be built ({type(error).__name__}: {first})") from error
     if not isinstance(metric, Metric):
         raise ConfigError(f"metrics={name}: {target} makes a {type(metric).__name__}, not a torchmetrics.Metric")
+    higher, mode = metric.higher_is_better, METRICS[name].mode
+    if isinstance(higher, bool) and higher != (mode == "max"):
+        raise ConfigError(
+            f'metrics={name}: {METRICS[name].__name__} says mode = "{mode}", {target} says higher_is_better = {higher};'
+            f' write mode = "{"max" if higher else "min"}"'
+        )
     return metric
 
 
-def _needed(metric: Metric) -> int:
-    """Returns how many arguments a metric's ``update`` cannot do without."""
-    parameters = inspect.signature(metric.update).parameters.values()
+def needed_by(function: Callable[..., Any]) -> int:
+    """Returns how many positional arguments a function cannot do without."""
+    parameters = inspect.signature(function).parameters.values()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(one.kind in positional and one.default is inspect.Parameter.empty for one in parameters)
 

@@ -17,6 +17,7 @@ from exp.options.parts import NoAttention
 from exp.options.study import STUDIES, StudyDataOptions, StudyModelOptions, StudyTaskOptions
 from exp.tasks.base import Task
 from exp.tasks.build import attention
+from exp.tasks.further import needed_by
 
 
 @dataclass
@@ -76,8 +77,12 @@ class Means(Metric):
         self.names: list[str] = []
         self.add_state("sums", torch.zeros(0, 2, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, values: dict[str, Tensor]) -> None:
-        """Adds a batch: a tensor (n,) for each metric, of which those that are NaN do not count.
+    def update(self, *given: Any, values: dict[str, Tensor]) -> None:
+        """Adds a batch.
+
+        Args:
+            given: What metrics of plug-ins are given; not used here.
+            values: A tensor (n,) for each metric, of which values that are NaN do not count.
 
         Raises:
             ConfigError: Batches have different metrics.
@@ -178,4 +183,11 @@ class StudyTask(Task):
                         f"{self.study.path}: scores gave {name} as {shape}; return one value a sample, ({count},)"
                     )
                 values[name] = value
-        scores.update(values)
+        scores.update(*self._judged_by_further(batch), values=values)
+
+    def _judged_by_further(self, batch: ArrayBatch) -> tuple[Any, ...]:
+        """Returns what metrics of plug-ins are given: the model's output, and the arrays that it does not take."""
+        if not self._further:
+            return ()
+        taken = max(1, needed_by(self.model.forward))
+        return (self.model(*batch.arrays[:taken]), *batch.arrays[taken:])

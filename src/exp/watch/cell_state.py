@@ -8,7 +8,7 @@ from typing import Any
 
 from exp.cells.files import read_json
 from exp.cells.lock import STALE_SECONDS, holder_of, lives_here
-from exp.options.catalog import TASKS
+from exp.options.catalog import TASKS, monitored
 from exp.sweep.progress import fraction
 from exp.watch.metrics_tail import MetricsTail, best_value, epoch_seconds, is_number
 
@@ -67,7 +67,9 @@ class CellState:
     def monitor(self) -> tuple[str, str]:
         """The monitored metric and whether more (``max``) or less (``min``) of it is better."""
         task = TASKS.get(self.path.parent.name)
-        return (task.monitor, task.mode) if task else ("loss", "min")
+        options = self.config.get("task")
+        best = options.get("best") if isinstance(options, dict) else None
+        return monitored(task, best if isinstance(best, str) else "") if task else ("loss", "min")
 
     @property
     def shown(self) -> dict[str, float]:

@@ -124,9 +124,9 @@ class Folder:
         return list(self.cells.values())
 
     def best(self) -> CellState | None:
-        """The cell with the best monitored metric; None where there is none, or cells of several tasks."""
+        """The cell with the best monitored metric; None where there is none, or they have several."""
         known = [cell for cell in self.scope if cell.value is not None]
-        if len({cell.path.parent.name for cell in known}) != 1:
+        if len({(cell.path.parent.name, cell.monitor) for cell in known}) != 1:
             return None
         sign = 1 if known[0].monitor[1] == "max" else -1
         return max(known, key=lambda cell: sign * (cell.value or 0.0))

@@ -18,7 +18,9 @@ def lines(train: list[float], val: list[float], losses: list[float]) -> list[dic
 
 def judge(train_top1: float, best: float, losses: list[float]) -> dict[str, Any]:
     records = lines([50.0] * len(losses), [best] * len(losses), losses)
-    return diagnosis(records, train_top1=train_top1, best={"epoch": 0, "value": best}, monitor="top1", split="val")
+    return diagnosis(
+        records, train_top1=train_top1, best={"epoch": 0, "metrics": {"top1": best}}, monitor="top1", split="val"
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,11 @@ def test_the_verdict_follows_the_rules(train_top1: float, best: float, losses: l
 
 def test_the_curve_pairs_training_and_validation() -> None:
     fit = diagnosis(
-        lines([40, 60], [45, 52], [1.5, 1.0]), train_top1=70, best={"value": 52}, monitor="top1", split="val"
+        lines([40, 60], [45, 52], [1.5, 1.0]),
+        train_top1=70,
+        best={"metrics": {"top1": 52}},
+        monitor="top1",
+        split="val",
     )
     assert fit["curve"][1] == {"epoch": 1, "train_top1": 60, "train_loss": 1.0, "val_top1": 52, "val_loss": 1.0}
     assert fit["epochs_to_50"] == 2

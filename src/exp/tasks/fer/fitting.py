@@ -55,7 +55,7 @@ def diagnosis(
         for epoch in sorted(train)
     ]
     reached = [point["epoch"] + 1 for point in curve if (point["val_top1"] or 0.0) >= 50.0]
-    gap = None if best is None else train_top1 - best["value"]
+    gap = None if best is None else train_top1 - best["metrics"][monitor]
     falling = _fall([point["train_loss"] for point in curve if point["train_loss"] is not None])
     verdict, why = _verdict(train_top1, gap, falling)
     return {
