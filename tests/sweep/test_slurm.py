@@ -153,3 +153,25 @@ def test_a_preempted_job_saves_at_once_and_the_same_command_goes_on(tmp_path: Pa
     (run,) = results(tmp_path / "multirun")
     assert run["weights_sha256"] == straight
     assert run["attempts"] == 2
+
+
+@pytest.mark.slow
+@with_submitit
+def test_after_the_command_was_killed_the_same_one_waits_for_its_jobs(tmp_path: Path, straight: str) -> None:
+    """Jobs outlive the command, as on a cluster; one that is killed meanwhile is submitted anew."""
+    first = start(*LONG, cwd=tmp_path)
+    wait_for(lambda: trains(tmp_path), first)
+    first.kill()
+    first.wait(60)
+    second = start(*LONG, cwd=tmp_path)
+    wait_for(
+        lambda: "1 cell runs in another process and will be waited for" in (tmp_path / "out.txt").read_text(), second
+    )
+    pid = cell_pid(tmp_path)
+    os.kill(pid, signal.SIGTERM)  # it saves
+    wait_for(lambda: list(tmp_path.glob("multirun/attention/*/last.ckpt")), second)
+    os.kill(pid, signal.SIGKILL)
+    assert second.wait(240) == 0, (tmp_path / "out.txt").read_text()
+    (run,) = results(tmp_path / "multirun")
+    assert (run["attempts"], run["weights_sha256"]) == (2, straight)
+    assert "1 cells run, 0 not run again" in (tmp_path / "out.txt").read_text()

@@ -4,6 +4,7 @@ The launcher's jobs end in ``exp.run.foreground.under_hydra``, so a cell is skip
 launcher; what became of it is read from its directory, never from what the launcher says.
 """
 
+import functools
 import importlib.util
 import shutil
 import time
@@ -21,7 +22,7 @@ from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
 from exp.sweep.front import Ending, check_models, new_console, report
-from exp.sweep.plan import Compose, Planned, plan
+from exp.sweep.plan import Compose, Plan, Planned, plan
 from exp.sweep.pool import Outcome, Pool
 from exp.sweep.record import SweepRecord
 from exp.sweep.screen import Screen
@@ -31,6 +32,9 @@ OURS_ALONE = ("jobs", "retry", "on_error", "budget", "timeout")
 
 RAY_REMOTE = {"num_cpus": 1, "num_gpus": 0, "max_calls": 1}
 """What a cell gets of a Ray cluster where the command line does not say it."""
+
+LOOK_SECONDS = 1.0
+"""How often cells are looked at that other processes run."""
 
 EXTRAS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray"}
 """The extra of this package that installs a launcher, by the launcher's package."""
@@ -45,7 +49,7 @@ def run_elsewhere(
     screen: Screen,
     course: Course,
 ) -> int:
-    """Hands the missing cells to the launcher that is configured, and reports.
+    """Hands the missing cells to the launcher that is configured, waits for those that run already, and reports.
 
     Args:
         cells: Overrides of each cell.
@@ -69,22 +73,23 @@ def run_elsewhere(
     _complete_ray(launcher)
     planned = plan(cells, compose, invalid=invalid, here=False)
     problem, interrupted = "", False
-    todo = planned.todo
-    if todo:
-        refuse_unwritable(todo[0].cell.root)
-        for one in todo:
+    if planned.todo:
+        refuse_unwritable(planned.todo[0].cell.root)
+        for one in planned.todo:
             _enough_gpus(one, launcher)
         pool = Pool(command)
         try:
             check_models(planned, pool, invalid)
         finally:
             pool.close()
-        todo = planned.todo
-        land_in(config, todo[0].cell.root)
-        jobs = [[*one.resolved.overrides, *_settled(one, launcher)] for one in todo]
-        with SweepRecord(todo[0].cell.root, planned.cells, screen.names(planned.cells), command, None):
-            problem, interrupted = _launch(jobs, context, task_function, config)
-    statuses = {one.resolved.key: one.cell.status() for one in todo}
+    handed: list[Planned] = []
+    if any(one.todo or one.state == "running" for one in planned.cells):
+        root = planned.cells[0].cell.root
+        land_in(config, root)
+        with SweepRecord(root, planned.cells, screen.names(planned.cells), command, None):
+            launch = functools.partial(_launch, context=context, task_function=task_function, config=config)
+            handed, problem, interrupted = _hand_over(planned, launch)
+    statuses = {one.resolved.key: one.cell.status() for one in handed}
     outcomes = {key: Outcome(status["state"], status.get("error", "")) for key, status in statuses.items()}
     ending = Ending(command, time.monotonic() - started, interrupted)
     code = report(planned, outcomes, ending, screen, course)
@@ -166,10 +171,44 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
+def _hand_over(planned: Plan, launch: Callable[[list[Planned]], tuple[str, bool]]) -> tuple[list[Planned], str, bool]:
+    """Launches what is missing, waits for what runs already, and launches what that leaves unfinished.
+
+    Returns:
+        The cells that were launched, what the launcher complained of, and whether the user stopped it.
+    """
+    handed, problem, interrupted = planned.todo, "", False
+    beside = [one for one in planned.cells if one.state == "running" and not one.todo]
+    if handed:
+        problem, interrupted = launch(handed)
+    if interrupted or not _awaited(planned.cells):
+        return handed, problem, True
+    left = [one for one in beside if one.cell.status()["state"] == "waiting"]
+    if left:
+        problem, interrupted = launch(left)
+    return [*handed, *left], problem, interrupted
+
+
+def _awaited(cells: list[Planned]) -> bool:
+    """Waits for cells that other processes run, such as jobs of a command that was ended; False if the user ends it."""
+    told = False
+    try:
+        while cells := [one for one in cells if one.cell.status()["state"] == "running"]:
+            if not told:
+                what = f"{len(cells)} {'cell runs' if len(cells) == 1 else 'cells run'} in another process"
+                print(f"{what} and will be waited for; Ctrl-C leaves them to it", flush=True)
+            told = True
+            time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
 def _launch(
-    jobs: list[list[str]], context: HydraContext, task_function: TaskFunction, config: DictConfig
+    cells: list[Planned], context: HydraContext, task_function: TaskFunction, config: DictConfig
 ) -> tuple[str, bool]:
-    """Runs the jobs; returns what the launcher complained of and whether the user stopped it."""
+    """Runs cells as jobs; returns what the launcher complained of and whether the user stopped it."""
+    jobs = [[*one.resolved.overrides, *_settled(one, config.hydra.launcher)] for one in cells]
     launch: Callable[..., Any] = (
         Plugins.instance()
         .instantiate_launcher(hydra_context=context, task_function=task_function, config=config)
