@@ -5,6 +5,9 @@ signals and its output; interrupting it saves the cells that run.
 """
 
 import itertools
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from exp.cells.cell import Cell
 from exp.cells.machine import speed_up
 from exp.cells.metrics_file import read_metrics
+from exp.cells.terminal import pasted
 from exp.options.compose import STANDARD, Overlay, searching, with_files
 from exp.options.errors import CellFailed, ConfigError
 from exp.run.from_cell import with_choices_of_checkpoint
@@ -38,7 +42,10 @@ if TYPE_CHECKING:
     import lightning.pytorch
     import pandas
 
-ELSEWHERE = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper")
+LAUNCHER = ("hydra/launcher", "hydra.launcher")
+"""Beginnings of words that hand cells to SLURM, Ray or another launcher."""
+
+SWEEPER = ("hydra/sweeper", "hydra.sweeper")
 """Beginnings of words that ask for what the command line alone has."""
 
 
@@ -203,15 +210,19 @@ def sweep(*overrides: str) -> CellList:
     """Runs the cells of a grid that are missing and prints their table.
 
     Args:
-        *overrides: As on the command line after ``--multirun``: ``exp.sweep("att=none,se", "seed=0,1,2")``.
+        *overrides: As on the command line after ``--multirun``: ``exp.sweep("att=none,se", "seed=0,1,2")``. With
+            ``"hydra/launcher=slurm"`` or another launcher that command runs them, in a process of its own.
 
     Raises:
         ConfigError: A choice or option is wrong.
         CellFailed: A cell failed.
         KeyboardInterrupt: It was interrupted; the next call goes on from there.
     """
-    speed_up()
     grid = _grid(overrides)
+    if any(_asks(word, LAUNCHER) for word in overrides):
+        _by_command(overrides)
+        return CellList(CellHandle(one.cell.path, one.resolved) for one in _planned(grid, here=False).cells)
+    speed_up()
     command = f"exp {'--multirun ' if len(grid) > 1 else ''}{' '.join(overrides)}"
     _ended(run_sweep(grid, Overlay(STANDARD), Screen(), invalid="error", command=command, course=Course()), command)
     return CellList(CellHandle(one.cell.path, one.resolved) for one in _planned(grid).cells)
@@ -248,11 +259,11 @@ def plan(*overrides: str) -> list[Planned]:
         >>> import exp
         >>> [(one.seed, one.state) for one in exp.plan("att=none,ca", "seed=0,1")]
         [(0, 'missing'), (1, 'missing'), (0, 'missing'), (1, 'missing')]
-        >>> exp.plan("hydra/launcher=slurm")
+        >>> exp.plan("hydra/sweeper=optuna")
         Traceback (most recent call last):
-        exp.options.errors.ConfigError: hydra/launcher=slurm: from Python cells run on this machine, ...
+        exp.options.errors.ConfigError: hydra/sweeper=optuna: from Python a sweep is a grid; ...
     """
-    return _planned(_grid(overrides)).cells
+    return _planned(_grid(overrides), here=not any(_asks(word, LAUNCHER) for word in overrides)).cells
 
 
 def cells(folder: str | Path = "multirun") -> CellList:
@@ -293,21 +304,63 @@ def table(name: str, *overrides: str) -> TableHandle:
 
 
 def _grid(overrides: Sequence[str]) -> list[list[str]]:
-    """Returns the overrides of each cell of a grid.
+    """Returns the overrides of each cell of a grid, whoever runs them.
 
     Raises:
-        ConfigError: Another launcher or sweeper is asked for.
+        ConfigError: Another sweeper is asked for.
     """
     for word in overrides:
-        if word.lstrip("+~").startswith(ELSEWHERE):
-            raise ConfigError(f"{word}: from Python cells run on this machine, as a grid; take it to exp --multirun")
-    words = with_choices_of_checkpoint(with_files(overrides))
+        if _asks(word, SWEEPER):
+            raise ConfigError(f"{word}: from Python a sweep is a grid; take a search to exp --multirun")
+    described = [word for word in overrides if not _asks(word, LAUNCHER)]
+    words = with_choices_of_checkpoint(with_files(described))
     with searching():
         return combinations(words, {}, None, GlobalHydra.instance().config_loader())
 
 
-def _planned(grid: list[list[str]]) -> Plan:
-    return plan_cells(grid, Overlay(STANDARD))
+def _asks(word: str, beginnings: tuple[str, ...]) -> bool:
+    return word.lstrip("+~").startswith(beginnings)
+
+
+def _planned(grid: list[list[str]], *, here: bool = True) -> Plan:
+    return plan_cells(grid, Overlay(STANDARD), here=here)
+
+
+def _by_command(overrides: Sequence[str]) -> None:
+    """Runs a sweep as the command line does and prints its lines as they come.
+
+    A launcher is Hydra's, which wants an application, a working directory and signals of its own.
+
+    Raises:
+        ConfigError: A choice or option is wrong, or the launcher is not there.
+        CellFailed: A cell failed.
+        KeyboardInterrupt: It was interrupted.
+    """
+    words = ["--multirun", *overrides]
+    complaint = ""
+    with subprocess.Popen(
+        [sys.executable, "-m", "exp", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        while True:
+            try:
+                for line in process.stdout:
+                    print(complaint, end="", flush=True)
+                    complaint = line if line.startswith("exp: ") else ""
+                    print("" if complaint else line, end="", flush=True)
+                break
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)
+    if process.returncode == 2:
+        raise ConfigError(complaint.removeprefix("exp: ").strip())
+    print(complaint, end="", flush=True)
+    _ended(process.returncode, pasted("exp", *words))
 
 
 def _ended(code: int, command: str) -> None:

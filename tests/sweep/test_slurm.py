@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,22 @@ LONG = [*GRID, "att=se", "trainer.max_epochs=25", "trainer.save_every=0"]
 with_submitit = pytest.mark.skipif(
     importlib.util.find_spec("submitit") is None, reason="hydra-submitit-launcher is not installed: make test-plugins"
 )
+
+
+def from_python(*overrides: str, cwd: Path) -> subprocess.Popen[str]:
+    """Starts ``exp.sweep`` in a process as a notebook or script has it; it prints the states of the cells."""
+    code = f"import exp; print([cell.status()['state'] for cell in exp.sweep(*{overrides!r})])"
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=cwd, env=ENVIRONMENT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(importlib.util.find_spec("submitit") is not None, reason="hydra-submitit-launcher is installed")
+def test_without_the_plugin_python_says_so_too(tmp_path: Path) -> None:
+    printed, _ = from_python("hydra/launcher=slurm_local", "att=se", cwd=tmp_path).communicate(timeout=300)
+    assert printed.splitlines()[-1].startswith("exp.options.errors.ConfigError: hydra/launcher="), printed
+    assert printed.endswith("is not installed: pip install 'exp-tables[slurm]'\n")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("submitit") is not None, reason="hydra-submitit-launcher is installed")
@@ -175,3 +193,29 @@ def test_after_the_command_was_killed_the_same_one_waits_for_its_jobs(tmp_path: 
     (run,) = results(tmp_path / "multirun")
     assert (run["attempts"], run["weights_sha256"]) == (2, straight)
     assert "1 cells run, 0 not run again" in (tmp_path / "out.txt").read_text()
+
+
+@with_submitit
+def test_from_python_as_from_the_command_line(tmp_path: Path) -> None:
+    words = ("hydra/launcher=slurm_local", *TINY, "trainer.max_epochs=1")
+    printed, _ = from_python(*words, "att=none,se", cwd=tmp_path).communicate(timeout=300)
+    assert "2 cells run, 0 not run again" in printed, printed
+    assert printed.splitlines()[-1] == "['done', 'done']"
+    assert "slurm" not in " ".join(run["slug"] for run in results(tmp_path / "multirun"))
+    printed, _ = from_python(*words, "att=see", cwd=tmp_path).communicate(timeout=300)
+    assert printed.splitlines()[-1].startswith("exp.options.errors.ConfigError: att=see: no such choice"), printed
+
+
+@pytest.mark.slow
+@with_submitit
+def test_an_interrupted_call_leaves_the_jobs_and_the_same_one_waits_for_them(tmp_path: Path, straight: str) -> None:
+    words = LONG[1:]
+    call = from_python(*words, cwd=tmp_path)
+    wait_for(lambda: trains(tmp_path), call)
+    call.send_signal(signal.SIGINT)
+    printed, _ = call.communicate(timeout=120)
+    assert printed.splitlines()[-1].startswith("KeyboardInterrupt"), printed
+    assert "Interrupted; everything is saved. To go on: exp --multirun hydra/launcher=slurm_local" in printed
+    printed, _ = from_python(*words, cwd=tmp_path).communicate(timeout=300)
+    assert printed.splitlines()[-1] == "['done']", printed
+    assert results(tmp_path / "multirun")[0]["weights_sha256"] == straight

@@ -96,7 +96,7 @@ class Console:
         kept = [
             word
             for word, name in names.items()
-            if not name.startswith("sweep.") and name.rpartition(".")[2] not in WITHOUT
+            if not name.startswith(("sweep.", "origin.code")) and name.rpartition(".")[2] not in WITHOUT
         ]
         return [*places(shlex.split(self.command)), *map(as_typed, kept)]
 
