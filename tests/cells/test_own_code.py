@@ -101,6 +101,7 @@ def test_a_job_refuses_other_code(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("multirun/*/*/result.json"))
     done = exp(*words, f"origin.code={now}", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "origin.code" not in done.stdout  # what it says to type next is for any code
     assert "origin.code" not in json.loads(next(tmp_path.glob("multirun/*/*/result.json")).read_text())["identity"]
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,10 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = ["".join(str(output) for output in cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
     assert "6 cells run" in outputs[0]
+    lines = [line for output in notebook.cells[1].outputs for line in output["data"]["text/plain"].splitlines() if line]
+    events = Counter(line.split("  ")[0].strip() for line in lines)
+    assert {name: events[name] for name in ("running", "done")} == {"running": 6, "done": 6}, lines
+    assert len(lines) < 30, lines  # a line an event, so that the saved notebook stays readable
     assert "relu" in outputs[1]
     assert "StudyTask" in outputs[2]
 

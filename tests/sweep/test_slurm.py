@@ -215,7 +215,7 @@ def test_an_interrupted_call_leaves_the_jobs_and_the_same_one_waits_for_them(tmp
     call.send_signal(signal.SIGINT)
     printed, _ = call.communicate(timeout=120)
     assert printed.splitlines()[-1].startswith("KeyboardInterrupt"), printed
-    assert "Interrupted; everything is saved. To go on: exp --multirun hydra/launcher=slurm_local" in printed
+    assert "Interrupted; everything is saved. To go on: python -m exp --multirun hydra/launcher=slurm_local" in printed
     printed, _ = from_python(*words, cwd=tmp_path).communicate(timeout=300)
     assert printed.splitlines()[-1] == "['done']", printed
     assert results(tmp_path / "multirun")[0]["weights_sha256"] == straight
