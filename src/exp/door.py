@@ -140,6 +140,9 @@ class TableHandle:
             CellFailed: A cell failed.
             KeyboardInterrupt: It was interrupted; what ran is saved.
         """
+        if any(_asks(word, LAUNCHER) for word in self.overrides):
+            _by_command(["table", self.name, "--run", *self.overrides])
+            return self
         planner = Planner(root_of(self.overrides))
         command = f"exp table {self.name} --run {' '.join(self.overrides)}".rstrip()
 
@@ -220,7 +223,7 @@ def sweep(*overrides: str) -> CellList:
     """
     grid = _grid(overrides)
     if any(_asks(word, LAUNCHER) for word in overrides):
-        _by_command(overrides)
+        _by_command(["--multirun", *overrides])
         return CellList(CellHandle(one.cell.path, one.resolved) for one in _planned(grid, here=False).cells)
     speed_up()
     command = f"exp {'--multirun ' if len(grid) > 1 else ''}{' '.join(overrides)}"
@@ -300,6 +303,7 @@ def table(name: str, *overrides: str) -> TableHandle:
         Traceback (most recent call last):
         exp.options.errors.ConfigError: table=module: no such table; there are modules, ...
     """
+    _refuse_search(overrides)
     return TableHandle(name, with_files(overrides))
 
 
@@ -309,13 +313,17 @@ def _grid(overrides: Sequence[str]) -> list[list[str]]:
     Raises:
         ConfigError: Another sweeper is asked for.
     """
-    for word in overrides:
-        if _asks(word, SWEEPER):
-            raise ConfigError(f"{word}: from Python a sweep is a grid; take a search to exp --multirun")
+    _refuse_search(overrides)
     described = [word for word in overrides if not _asks(word, LAUNCHER)]
     words = with_choices_of_checkpoint(with_files(described))
     with searching():
         return combinations(words, {}, None, GlobalHydra.instance().config_loader())
+
+
+def _refuse_search(overrides: Sequence[str]) -> None:
+    for word in overrides:
+        if _asks(word, SWEEPER):
+            raise ConfigError(f"{word}: from Python a sweep is a grid; take a search to exp --multirun")
 
 
 def _asks(word: str, beginnings: tuple[str, ...]) -> bool:
@@ -326,8 +334,8 @@ def _planned(grid: list[list[str]], *, here: bool = True) -> Plan:
     return plan_cells(grid, Overlay(STANDARD), here=here)
 
 
-def _by_command(overrides: Sequence[str]) -> None:
-    """Runs a sweep as the command line does and prints its lines as they come.
+def _by_command(words: Sequence[str]) -> None:
+    """Runs a sweep or table as the command line does and prints its lines as they come.
 
     A launcher is Hydra's, which wants an application, a working directory and signals of its own.
 
@@ -336,7 +344,6 @@ def _by_command(overrides: Sequence[str]) -> None:
         CellFailed: A cell failed.
         KeyboardInterrupt: It was interrupted.
     """
-    words = ["--multirun", *overrides]
     complaint = ""
     with subprocess.Popen(
         [sys.executable, "-m", "exp", *words],

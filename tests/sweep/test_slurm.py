@@ -202,6 +202,16 @@ def test_from_python_as_from_the_command_line(tmp_path: Path) -> None:
     assert "2 cells run, 0 not run again" in printed, printed
     assert printed.splitlines()[-1] == "['done', 'done']"
     assert "slurm" not in " ".join(run["slug"] for run in results(tmp_path / "multirun"))
+    (tmp_path / "mine.yaml").write_text(
+        "title: Mine\nbase: {task: attention, recipe: quick}\nrows: {none: {att: none}, se: {att: se}}\n"
+        "columns: {acc: {metric: test/top1}}\nseeds: [0]\n"
+    )
+    code = f"import exp; print(repr(exp.table('mine', *{words!r}).run()))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 cells: 2 done" in done.stdout, done.stdout  # the same cells, so nothing was submitted
     printed, _ = from_python(*words, "att=see", cwd=tmp_path).communicate(timeout=300)
     assert printed.splitlines()[-1].startswith("exp.options.errors.ConfigError: att=see: no such choice"), printed
 
