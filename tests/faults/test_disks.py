@@ -73,14 +73,22 @@ def test_a_sweep_on_a_full_disk(disk: Path, tmp_path: Path, capsys: pytest.Captu
     Faults("a sweep on a full disk", 1, sum(ended[name] != value for name, value in expected.items())).show(capsys)
 
 
-def test_a_read_only_folder_is_refused_before_anything_starts(disk: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--multirun", "att=none,se"],
+        pytest.param(["--multirun", "hydra/launcher=basic"], marks=pytest.mark.slow),
+    ],
+    ids=["cell", "sweep", "launcher"],
+)
+def test_a_read_only_folder_is_refused_before_anything_starts(words: list[str], disk: Path, tmp_path: Path) -> None:
     mount("-o", "remount,ro", str(disk))
-    for words in ([], ["--multirun", "att=none,se"], ["--multirun", "hydra/launcher=basic"]):
-        done = exp(*words, *TINY, f"cells.dir={disk}/multirun", cwd=tmp_path)
-        assert done.returncode == 2
-        assert done.stderr.splitlines()[-1] == (
-            f"exp: cells.dir={disk}/multirun: {disk} cannot be written to; give another folder with cells.dir="
-        )
+    done = exp(*words, *TINY, f"cells.dir={disk}/multirun", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"exp: cells.dir={disk}/multirun: {disk} cannot be written to; give another folder with cells.dir="
+    )
 
 
 def test_a_file_in_the_folders_place(tmp_path: Path) -> None:

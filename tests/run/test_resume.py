@@ -133,6 +133,7 @@ def wait_for(condition: Callable[[], object], process: Any, seconds: float = 90)
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writing fails half way; the old checkpoint stands and the run can go on from it."""
     import lightning.pytorch as pl

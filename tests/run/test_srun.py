@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -145,10 +144,8 @@ def test_tasks_train_the_same_cell_as_ranks_of_our_own(nodes: int, srun: Start, 
 def test_a_dead_task_ends_the_other(victim: int, srun: Start, tmp_path: Path) -> None:
     tasks = srun(*TINY, "trainer.devices=2", "trainer.max_epochs=10000")
     wait_for(lambda: list(tmp_path.glob("multirun/*/*/metrics.jsonl")), tasks[0], seconds=300)
-    began = time.monotonic()
     tasks[victim].kill()
-    assert tasks[1 - victim].wait(30) != 0
-    assert time.monotonic() - began < 15
+    assert tasks[1 - victim].wait(120) != 0, "long before the half hour after which a rank gives the other up"
     tasks[victim].wait()
     if victim == 1:
         status = json.loads(next(tmp_path.glob("multirun/*/*/status.json")).read_text())

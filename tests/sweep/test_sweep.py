@@ -19,10 +19,8 @@ def test_a_sweep_runs_once_and_then_only_what_is_missing(tmp_path: Path) -> None
     assert first.returncode == 0, first.stdout + first.stderr
     assert "2 cells run, 0 not run again" in first.stdout
     assert len(results(tmp_path / "multirun")) == 2
-    began = time.monotonic()
     again = exp(*GRID, "att=se,none", "trainer.max_epochs=1", cwd=tmp_path)
     assert "0 cells run, 2 not run again" in again.stdout
-    assert time.monotonic() - began < 15
     before = {run["key"]: run["weights_sha256"] for run in results(tmp_path / "multirun")}
     dry = exp(*GRID, "att=ca,se", "att.reduction=x", cwd=tmp_path)
     assert "att.reduction=x: expected int" in dry.stderr, "an option of a varied part is known to each cell"
