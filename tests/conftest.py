@@ -88,3 +88,13 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("EXP_TEST_DATA names no folder with real data sets")
     return Path(folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints what the workers' tests of faults have counted."""
+    if not config.getoption("numprocesses", 0):
+        return
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    rows = {row for report in reports for name, row in getattr(report, "user_properties", ()) if name == "counts"}
+    for row in sorted(rows):
+        terminalreporter.line(row)

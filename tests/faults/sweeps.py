@@ -27,6 +27,9 @@ CELLS = ["--multirun", *_TINY, *_LESS, "trainer.save_every=0.2", "sweep.jobs=2"]
 SHORT = [*CELLS, "trainer.max_epochs=2", "att=none,se"]
 LONG = [*CELLS, "trainer.max_epochs=25", "att=none,se"]
 
+ROWS: list[str] = []
+"""What the test that runs has counted; the process that collects the results prints it in the end."""
+
 
 @dataclass
 class Faults:
@@ -46,8 +49,10 @@ class Faults:
 
     def show(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Prints the counts where whoever runs the tests sees them, and fails where something was lost."""
+        row = f"{self.what}: tried {self.tried}, survived {self.tried - self.lost}, lost {self.lost} {self.notes}"
+        ROWS.append(row.strip())
         with capsys.disabled():
-            print(f"\n{self.what}: tried {self.tried}, survived {self.tried - self.lost}, lost {self.lost}", self.notes)
+            print(f"\n{ROWS[-1]}")
         assert self.tried
         assert not self.lost
 
