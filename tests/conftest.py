@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,22 @@ TINY = ["width=4", "batch_size=256", "trainer.max_epochs=2", "trainer.threads=1"
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "COLUMNS": "200"}
 
 
-def exp(*words: str, cwd: Path, module: str = "exp", timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def exp(
+    *words: str, cwd: Path, module: str = "exp", timeout: float = 300, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Runs ``python -m exp`` as a user does, in a process that need not import the libraries anew."""
-    return _warm().run(list(words), module, cwd, dict(ENVIRONMENT), timeout)
+    return _warm().run("-m", module, list(words), cwd, ENVIRONMENT | environment, timeout)
+
+
+def python(
+    code: str, *words: str, cwd: Path, timeout: float = 300, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs ``python -W ignore -c CODE`` in such a process."""
+    quiet = {"PYTHONWARNINGS": "ignore"}
+    return _warm().run("-c", f"{_QUIET}{code}", list(words), cwd, ENVIRONMENT | quiet | environment, timeout)
+
+
+_QUIET = "import warnings; warnings.simplefilter('ignore')\n"
 
 
 @functools.cache
@@ -45,6 +58,12 @@ def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
             text=True,
             start_new_session=True,
         )
+
+
+def slow_but(values: Iterable[Any], *fast: Any) -> list[Any]:
+    """The values of a parameter, or tuples of those of several; all but ``fast`` are left to ``make test-slow``."""
+    parts = ((value, value if isinstance(value, tuple) else (value,)) for value in values)
+    return [value if value in fast else pytest.param(*each, marks=pytest.mark.slow) for value, each in parts]
 
 
 def results(folder: Path) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 import weakref
 from pathlib import Path
 
@@ -39,13 +40,13 @@ class Warm:
         )
 
     def run(
-        self, words: list[str], module: str, cwd: Path, environment: dict[str, str], timeout: float
+        self, way: str, what: str, words: list[str], cwd: Path, environment: dict[str, str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
-        """Runs ``python -m MODULE WORDS`` and returns what ``subprocess.run`` would."""
+        """Runs ``python -m MODULE WORDS`` or ``python -c CODE WORDS`` and returns what ``subprocess.run`` would."""
         assert self._server.stdin is not None
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder) / name for name in ("out", "err")]
-            request = {"words": words, "module": module, "cwd": str(cwd), "env": environment, "to": [*map(str, paths)]}
+            request = {"argv": [way, what, *words], "cwd": str(cwd), "env": environment, "to": [*map(str, paths)]}
             self._server.stdin.write(json.dumps(request) + "\n")
             process = int(self._answer(60))
             try:
@@ -55,7 +56,7 @@ class Warm:
                 self._answer(60)
                 raise
             out, err = (path.read_text(errors="replace") for path in paths)
-        return subprocess.CompletedProcess([sys.executable, "-m", module, *words], code, out, err)
+        return subprocess.CompletedProcess([sys.executable, way, what, *words], code, out, err)
 
     def _answer(self, timeout: float) -> str:
         assert self._server.stdout is not None
@@ -89,10 +90,16 @@ def become(request: dict) -> None:
     for number, path in enumerate(request["to"], start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.argv = [request["module"], *request["words"]]
-    sys.path[0] = request["cwd"]
+    way, what, *words = request["argv"]
+    sys.path[:1] = [request["cwd"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     try:
-        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        if way == "-m":
+            sys.argv = [what, *words]
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = ["-c", *words]
+            sys.modules["__main__"] = main = types.ModuleType("__main__")
+            exec(compile(what, "<string>", "exec"), main.__dict__)
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)

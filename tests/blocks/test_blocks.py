@@ -33,6 +33,7 @@ from tests.blocks.battery import (
     check_onnx,
     images,
 )
+from tests.conftest import slow_but
 
 
 def case(name: str, /, **given: object) -> Case:
@@ -94,7 +95,7 @@ COMPILED = [
 ]
 
 
-@pytest.mark.parametrize("case", COMPILED, ids=str)
+@pytest.mark.parametrize("case", slow_but(COMPILED, COMPILED[0], COMPILED[-1]), ids=str)
 def test_compiled_as_one_graph(case: Case) -> None:
     check_compiled(case, "aot_eager")
 

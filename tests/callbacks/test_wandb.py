@@ -83,6 +83,7 @@ def test_what_is_asked_for_is_in_the_run(train: Train, tmp_path: Path, monkeypat
     assert sum(row[2] for row in written["data"]) == sum(map(sum, result["confusion"]))
 
 
+@pytest.mark.slow
 def test_one_option_leaves_out_what_wandb_gathers_by_itself(train: Train) -> None:
     prints = "callbacks.use={mine: {target: 'tests.callbacks.test_wandb:Printer'}}"
     result = train("logger=wandb", prints, "logger.system=false", "trainer.max_epochs=1")
@@ -191,6 +192,7 @@ def test_a_key_without_network_goes_on_offline_and_says_so(
     assert "this run goes on offline" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_key_of_another_form_goes_on_offline(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:  # it answers, and the key is refused before it is asked
         monkeypatch.setenv("WANDB_API_KEY", "short")

@@ -3,15 +3,13 @@
 import importlib.util
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from exp.cells import own_code
 from exp.options import plugins
-from tests.conftest import ENVIRONMENT, TINY, exp, start
+from tests.conftest import TINY, exp, python, start
 from tests.run.test_resume import wait_for
 
 MOONS = Path(__file__).parents[2] / "examples" / "moons.py"
@@ -25,10 +23,8 @@ print(digest(resolved(with_files(sys.argv[1:])).config))
 
 
 def digest(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", DIGEST, *words],
-        cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+    done = python(DIGEST, *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 

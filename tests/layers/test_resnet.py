@@ -19,7 +19,8 @@ from exp.blocks.triplet_ca import TripletCA
 from exp.blocks.triplet_lka import TripletLKA
 from exp.layers.options import RESNETS, ResNetOptions
 from exp.layers.resnet import PLACEMENTS, ResNet, resnet18
-from exp.tasks.count import count
+from exp.tasks.count import count, shapes_only
+from tests.conftest import slow_but
 from tests.layers.probe import Probe
 
 Factory = Callable[[int], nn.Module] | None
@@ -88,11 +89,11 @@ PUBLISHED = [
 
 
 def on_meta(depth: int, att: Factory, *, stem: str, num_classes: int) -> ResNet:
-    with torch.device("meta"):
+    with shapes_only():
         return build(depth, num_classes=num_classes, stem=stem, att=att)
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", slow_but(TABLE, "none", "triplet k7", "CBAM", "SE", "CA r32", "LKA", "TripletCA"))
 def test_parameters_and_macs_to_the_last_digit(name: str) -> None:
     att, expected = TABLE[name]
     counted = []
@@ -106,7 +107,7 @@ def test_parameters_and_macs_to_the_last_digit(name: str) -> None:
 
 def test_bam_between_the_stages() -> None:
     for depth, expected in ((18, (11_712_503, 1_819_224_000)), (50, (25_915_099, 4_171_331_328))):
-        with torch.device("meta"):
+        with shapes_only():
             net = build(depth, num_classes=1000, stem="imagenet", att=BAM, placement="between_stages")
         counts = count(net, (1, 3, 224, 224))
         assert (counts.params, counts.macs) == expected
@@ -156,7 +157,7 @@ PLACED = [
 
 @pytest.mark.parametrize(("depth", "placement", "expected", "channels"), PLACED)
 def test_placement_in_a_block(depth: int, placement: str, expected: list[str], channels: int | None) -> None:
-    with torch.device("meta"):
+    with shapes_only():
         net = build(depth, num_classes=10, att=Probe, placement=placement)
         block = net.layer1[1]
         x = torch.empty(1, net.stage_channels[0], 4, 4)
@@ -167,7 +168,7 @@ def test_placement_in_a_block(depth: int, placement: str, expected: list[str], c
 @pytest.mark.parametrize("depth", [18, 50])
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_number_of_attention_blocks(depth: int, placement: str) -> None:
-    with torch.device("meta"):
+    with shapes_only():
         net = build(depth, num_classes=10, att=Probe, placement=placement)
         assert net(torch.empty(1, 3, 32, 32)).shape == (1, 10)
     probes = [module for module in net.modules() if isinstance(module, Probe)]
@@ -192,7 +193,7 @@ def test_block_start_leaves_the_shortcut_alone() -> None:
 
 
 def test_key_names_are_torchvisions() -> None:
-    with torch.device("meta"):
+    with shapes_only():
         keys = {depth: list(build(depth, num_classes=1000, stem="imagenet").state_dict()) for depth in (18, 50)}
     assert {depth: len(names) for depth, names in keys.items()} == {18: 122, 50: 320}
     for name in ("conv1.weight", "bn1.running_var", "layer4.1.conv2.weight", "layer2.0.downsample.0.weight", "fc.bias"):
@@ -274,7 +275,7 @@ def test_a_depth_is_needed_and_has_to_be_known() -> None:
 
 
 def test_options_come_as_an_object_or_by_name() -> None:
-    with torch.device("meta"):
+    with shapes_only():
         one = resnet18(num_classes=10, stem="cifar", width=8)
         two = build(18, num_classes=10, width=8)
     assert {name: value.shape for name, value in one.state_dict().items()} == {

@@ -2,13 +2,12 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from exp.options import plugins
-from tests.conftest import ENVIRONMENT
+from tests.conftest import exp
 
 OPTIONS = '''from exp.data.options import ImageOptions
 
@@ -34,10 +33,7 @@ def project(folder: Path, *names: str) -> None:
 
 
 def listed(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "exp", "list", "data"],
-        cwd=folder, env=ENVIRONMENT | env, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return exp("list", "data", cwd=folder, **env)
 
 
 def test_each_way_to_name_one(tmp_path: Path) -> None:

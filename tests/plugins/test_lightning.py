@@ -1,14 +1,12 @@
 """Unchanged LightningModules as tasks: trained, stopped and gone on with to the same weights, told apart, refused."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ENVIRONMENT
+from tests.conftest import exp, python
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "lightning"
 
@@ -21,7 +19,7 @@ from exp.run.job import run_cell
 recorder.REPORT_SECONDS = 0
 folder = sys.argv[1]
 for name, batch in json.loads(sys.argv[2]).items():
-    options = [f"task={name}", "trainer.max_epochs=3", "trainer.threads=1", "trainer.log_every=1"]
+    options = [f"task={name}", "trainer.max_epochs=2", "trainer.threads=1", "trainer.log_every=1"]
     whole, broken = (resolved([*options, f"cells.dir={folder}/{kind}"]) for kind in ("whole", "broken"))
     assert run_cell(whole, command="") == "done", Cell.of(whole).status()
 
@@ -42,23 +40,19 @@ for name, batch in json.loads(sys.argv[2]).items():
 """
 
 MODULES = {
-    "autoencoder": (4, "test_loss", 1800),
-    "gan": (3, "val_distance", 1536),
-    "reverse": (5, "test_acc", 1536),
-    "tabular": (4, "test_rmse", 840),
-    "shapes": (2, "test_iou", 384),
+    "autoencoder": (4, "test_loss", 1200),
+    "gan": (3, "val_distance", 1024),
+    "reverse": (5, "test_acc", 1024),
+    "tabular": (4, "test_rmse", 560),
+    "shapes": (2, "test_iou", 256),
 }
-"""Batch of the second epoch at which it is stopped, metric of the test, samples of three epochs."""
+"""Batch of the second epoch at which it is stopped, metric of the test, samples of two epochs."""
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", TWICE, str(tmp_path_factory.mktemp("cells")),
-         json.dumps({name: batch for name, (batch, _, _) in MODULES.items()})],
-        cwd=EXAMPLES, env=ENVIRONMENT | {"OMP_WAIT_POLICY": "PASSIVE"}, capture_output=True, text=True, timeout=900,
-        check=False,
-    )  # fmt: skip
+    stops = json.dumps({name: batch for name, (batch, _, _) in MODULES.items()})
+    done = python(TWICE, str(tmp_path_factory.mktemp("cells")), stops, cwd=EXAMPLES, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = done.stdout.splitlines()
     results = {record["name"]: record for record in (json.loads(line) for line in lines if line.startswith("{"))}
@@ -103,9 +97,6 @@ def test_a_stream_says_that_it_begins_an_epoch_anew(trained: dict[str, Any]) -> 
     ],
 )
 def test_what_nothing_would_read_is_refused(words: tuple[str, ...], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "exp", "cost", "task=autoencoder", *words],
-        cwd=EXAMPLES, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = exp("cost", "task=autoencoder", *words, cwd=EXAMPLES)
     assert done.returncode == 2
     assert said in done.stderr

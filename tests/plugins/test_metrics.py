@@ -1,14 +1,12 @@
 """A metric of a plug-in: over all ranks, in every record, in tables; its code decides what is stale."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from exp.cells.metrics_file import read_metrics
-from tests.conftest import ENVIRONMENT, TINY, exp, results
+from tests.conftest import TINY, exp, python, results
 
 MOONS = Path(__file__).parents[2] / "examples" / "moons.py"
 OF_MOONS = ("task=./moons.py", "metrics=mean_f1", "best=mean_f1", "trainer.threads=1", "trainer.accelerator=cpu")
@@ -80,10 +78,7 @@ def test_it_judges_a_task_that_is_a_file_and_chooses_its_epoch(moons: Path) -> N
     done = exp(*OF_MOONS, "max_epochs=3", "trainer.patience=1", "optim.lr=1e-9", cwd=moons)
     assert done.returncode == 0, done.stdout + done.stderr
     (result,) = results(moons / "multirun")
-    environment = ENVIRONMENT | {"EXP_PLUGINS": "moons.py"}
-    scored = subprocess.run(
-        [sys.executable, "-c", SCORED], cwd=moons, env=environment, capture_output=True, text=True, check=True
-    )
+    scored = python(SCORED, cwd=moons, EXP_PLUGINS="moons.py")
     assert result["test"]["mean_f1"] == pytest.approx(float(scored.stdout), abs=1e-6)
     (path,) = (moons / "multirun").glob("*/*/metrics.jsonl")
     measured = [line["mean_f1"] for line in read_metrics(path) if line["split"] == "val"]

@@ -1,13 +1,11 @@
 """A file that is a task may hold whatever tensors its loss and scores take: regression, several labels, masks, text."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ENVIRONMENT
+from tests.conftest import python
 
 HEAD = """
 import torch
@@ -160,10 +158,7 @@ for name in sys.argv[1:]:
 def test_whatever_tensors(tmp_path: Path) -> None:
     for name, (text, _) in FILES.items():
         (tmp_path / f"{name}.py").write_text(HEAD + text)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", RUN, *FILES],
-        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+    done = python(RUN, *FILES, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     told = {one["name"]: one for one in (json.loads(line) for line in done.stdout.splitlines() if line[0] == "{")}
     assert {name: set(one["test"]) for name, one in told.items()} == {name: keys for name, (_, keys) in FILES.items()}

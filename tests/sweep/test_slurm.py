@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ENVIRONMENT, TINY, exp, results, start
+from tests.conftest import ENVIRONMENT, TINY, exp, python, results, start
 from tests.run.test_resume import wait_for
 
 GRID = ["--multirun", "hydra/launcher=slurm_local", *TINY]
@@ -34,9 +34,9 @@ def from_python(*overrides: str, cwd: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.skipif(importlib.util.find_spec("submitit") is not None, reason="hydra-submitit-launcher is installed")
 def test_without_the_plugin_python_says_so_too(tmp_path: Path) -> None:
-    printed, _ = from_python("hydra/launcher=slurm_local", "att=se", cwd=tmp_path).communicate(timeout=300)
-    assert printed.splitlines()[-1].startswith("exp.options.errors.ConfigError: hydra/launcher="), printed
-    assert printed.endswith("is not installed: pip install 'exp-tables[slurm]'\n")
+    done = python("import exp; exp.sweep('hydra/launcher=slurm_local', 'att=se')", cwd=tmp_path)
+    assert done.stderr.splitlines()[-1].startswith("exp.options.errors.ConfigError: hydra/launcher="), done.stderr
+    assert done.stderr.endswith("is not installed: pip install 'exp-tables[slurm]'\n")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("submitit") is not None, reason="hydra-submitit-launcher is installed")

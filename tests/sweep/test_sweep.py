@@ -58,6 +58,7 @@ def test_a_failed_cell_stops_no_other_and_is_told(tmp_path: Path) -> None:
     assert len(results(tmp_path / "multirun")) == 1
 
 
+@pytest.mark.slow
 def test_the_first_failure_stops_a_sweep_that_is_told_so(tmp_path: Path) -> None:
     """The cell that runs beside the failing one stops, the third never begins, a Ctrl-C is not claimed.
 

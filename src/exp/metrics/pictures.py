@@ -30,7 +30,7 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
     support = counts.sum(1)
     shares = 100 * counts / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    for row, column in np.ndindex(shares.shape):
+    for row, column in np.argwhere(counts):  # an empty field says 0 by its colour
         colour = "white" if shares[row, column] > 55 else "black"
         axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
@@ -136,4 +136,4 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path)
+    figure.savefig(path, pil_kwargs={"compress_level": 1})

@@ -11,7 +11,7 @@ from exp.options.config import Config
 from exp.options.parts import BlockOptions, NoAttention
 from exp.tasks.adopted import Adopted
 from exp.tasks.base import Task, stable_seed
-from exp.tasks.count import count
+from exp.tasks.count import count, shapes_only
 
 _WEIGHTS = 0xC0FFEE
 """Keeps the random numbers of starting weights apart from all others that follow from a cell's seed."""
@@ -88,7 +88,7 @@ def cost(config: Config) -> dict[str, Any]:
     the convention of papers (see ``exp.tasks.count``); further costs of the task follow. Of an unchanged
     LightningModule without ``example_input_array`` the parameters alone are known.
     """
-    with torch.device("meta") if config.task.counted_on_meta else nullcontext():
+    with shapes_only() if config.task.counted_on_meta else nullcontext():
         task = build_task(config)
     example = task.example_shapes()
     if not example:

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from exp.options.config import Config
@@ -19,6 +18,7 @@ from exp.tasks.adopted import Adopted
 from exp.tasks.base import Task
 from exp.tasks.build import build_task
 from exp.tasks.checkpoint import misfit, read_checkpoint
+from exp.tasks.count import shapes_only
 
 DEPTH = 3
 """Modules inside one another down to which a network is looked for in another."""
@@ -118,7 +118,7 @@ def decide(config: Config) -> str:
     init = config.model.init
     if not config.ckpt and init in (OWN, TIMM):
         return ""
-    with torch.device("meta") if config.task.counted_on_meta else nullcontext():
+    with shapes_only() if config.task.counted_on_meta else nullcontext():
         ours = build_task(config).lightning.state_dict()
     if config.ckpt:
         kept = _weights(Path(config.ckpt), config.ckpt, shapes=True, option="ckpt")

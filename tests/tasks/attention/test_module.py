@@ -14,6 +14,7 @@ from exp.data.batches import ImageBatch
 from exp.options.compose import resolved
 from exp.options.errors import ConfigError
 from exp.tasks.build import build_task, cost
+from tests.conftest import slow_but
 
 Train = Callable[..., dict[str, Any]]
 
@@ -36,24 +37,24 @@ def test_loss_of_mixed_images() -> None:
     torch.testing.assert_close(loss, expected)
 
 
-@pytest.mark.parametrize(
-    ("words", "params", "macs"),
-    [
-        ("model=van_b0 att=none data=imagenet", 4_105_800, 864_224_000),
-        ("model=van_b0 att=none data=cifar100 stem=imagenet", 3_874_500, 17_657_600),
-        ("model=van_b0 att=none data=imagenet kernel_size=28", 4_144_200, None),
-        ("model=mobilenetv2 att=none data=imagenet", 3_504_872, 300_774_272),
-        ("model=mobilenetv2 att=triplet data=imagenet kernel_size=3", 3_505_892, 301_917_344),
-        ("model=mobilenetv2 att=ca data=imagenet placement=branch_mid", 3_950_648, 306_666_368),
-        ("model=mobilenetv2 att=ca data=imagenet placement=branch_mid width=0.5", 2_095_568, 99_002_688),
-        ("model=res2net50 att=none data=imagenet", 25_699_120, 4_255_166_464),
-        ("model=res2net50 att=triplet data=imagenet", 25_703_920, None),
-        ("model=res2net50 att=none data=imagenet model.scale=8 model.base_width=14", 25_059_816, None),
-        ("model=resnet18 att=bam data=imagenet width=64", 11_712_503, 1_819_224_000),
-        ("model=resnet50 att=step2 data=imagenet", 28_580_264, 4_100_800_360),
-        ("model=resnet18 att=step2 data=cifar100 width=64", 11_375_108, 556_901_824),
-    ],
-)
+COSTS = [
+    ("model=van_b0 att=none data=imagenet", 4_105_800, 864_224_000),
+    ("model=van_b0 att=none data=cifar100 stem=imagenet", 3_874_500, 17_657_600),
+    ("model=van_b0 att=none data=imagenet kernel_size=28", 4_144_200, None),
+    ("model=mobilenetv2 att=none data=imagenet", 3_504_872, 300_774_272),
+    ("model=mobilenetv2 att=triplet data=imagenet kernel_size=3", 3_505_892, 301_917_344),
+    ("model=mobilenetv2 att=ca data=imagenet placement=branch_mid", 3_950_648, 306_666_368),
+    ("model=mobilenetv2 att=ca data=imagenet placement=branch_mid width=0.5", 2_095_568, 99_002_688),
+    ("model=res2net50 att=none data=imagenet", 25_699_120, 4_255_166_464),
+    ("model=res2net50 att=triplet data=imagenet", 25_703_920, None),
+    ("model=res2net50 att=none data=imagenet model.scale=8 model.base_width=14", 25_059_816, None),
+    ("model=resnet18 att=bam data=imagenet width=64", 11_712_503, 1_819_224_000),
+    ("model=resnet50 att=step2 data=imagenet", 28_580_264, 4_100_800_360),
+    ("model=resnet18 att=step2 data=cifar100 width=64", 11_375_108, 556_901_824),
+]
+
+
+@pytest.mark.parametrize(("words", "params", "macs"), slow_but(COSTS, COSTS[1], COSTS[7], COSTS[-1], COSTS[-3]))
 def test_cost_of_cells(words: str, params: int, macs: int | None) -> None:
     counts = cost(resolved(words.split()).config)
     assert counts["params"] == params

@@ -21,7 +21,7 @@ from exp.tasks.build import build_task, cost
 from exp.tasks.gait.data.casia_b import write_pickles
 from exp.tasks.gait.metrics.casia_b import evaluate, load
 from exp.tasks.gait.module import Gait, OrderError, require_order
-from tests.conftest import exp
+from tests.conftest import exp, slow_but
 
 SMALL = [
     "task=gait",
@@ -76,7 +76,10 @@ def task_of(*more: str, model: str = "baseline") -> Gait:
     return built
 
 
-@pytest.mark.parametrize("model", ["baseline", "convlstm", "partlstm", "attentionlstm", "baseattention", "reelresnet"])
+NETS = ["baseline", "convlstm", "partlstm", "attentionlstm", "baseattention", "reelresnet"]
+
+
+@pytest.mark.parametrize("model", slow_but(NETS, "baseline", "convlstm", "reelresnet"))
 def test_every_net_trains_and_is_scored_by_the_protocol(model: str, tmp_path: Path) -> None:
     result = run(tmp_path / "cell", words(model, "task.save_features=true", "trainer.max_epochs=1"))
     test = result["test"]

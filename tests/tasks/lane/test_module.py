@@ -13,6 +13,7 @@ from exp.data.source import DataError
 from exp.options.compose import resolved
 from exp.tasks.build import build_task, cost
 from exp.tasks.lane.module import Lane
+from tests.conftest import slow_but
 
 Train = Callable[..., dict[str, Any]]
 
@@ -57,19 +58,19 @@ def test_a_cell_from_end_to_end(train: Train) -> None:
     assert again["weights_sha256"] == result["weights_sha256"]
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["recipe=published", "data=roads", "model.layers=2", "data.overfit=2"],
-        ["tokens=relative", "max_dx=64", "order=top_down", "soft=1.0"],
-        ["tokens=relative_published", "max_dx=8"],
-        ["levels=p3+p4+p5", "subsample=true", "cross=per_level", "token_pool=attention", "encoder=residual"],
-        ["levels=p5", "encoder=standardised", "encoder_scale=0.1", "position_strength=2.0", "att=se"],
-        ["y_loss=staged", "scheduled_sampling=true", "task.sampling_ramp=[0.0,1.0]", "rollout=0.3", "lane_batch=4"],
-        ["frozen=true", "trainer.accumulate=2", "clip=1.0", "data.fit=pad", "data.shift=0.1", "data.rotate=5"],
-        ["padding=ignored", "bos=leak", "slot=scaled10", "slots=file", "task.temperature=0.5", "max_lanes=6"],
-    ],
-)
+SWITCHES = [
+    ["recipe=published", "data=roads", "model.layers=2", "data.overfit=2"],
+    ["tokens=relative", "max_dx=64", "order=top_down", "soft=1.0"],
+    ["tokens=relative_published", "max_dx=8"],
+    ["levels=p3+p4+p5", "subsample=true", "cross=per_level", "token_pool=attention", "encoder=residual"],
+    ["levels=p5", "encoder=standardised", "encoder_scale=0.1", "position_strength=2.0", "att=se"],
+    ["y_loss=staged", "scheduled_sampling=true", "task.sampling_ramp=[0.0,1.0]", "rollout=0.3", "lane_batch=4"],
+    ["frozen=true", "trainer.accumulate=2", "clip=1.0", "data.fit=pad", "data.shift=0.1", "data.rotate=5"],
+    ["padding=ignored", "bos=leak", "slot=scaled10", "slots=file", "task.temperature=0.5", "max_lanes=6"],
+]
+
+
+@pytest.mark.parametrize("overrides", slow_but(SWITCHES, SWITCHES[0], SWITCHES[3], SWITCHES[-1]))
 def test_every_switch_trains(train: Train, overrides: list[str]) -> None:
     result = train(*TINY, *overrides, "trainer.max_epochs=1", tiny=False)
     assert "test" in result, result

@@ -11,7 +11,8 @@ from exp.blocks.coordinate import CoordinateAttention
 from exp.blocks.triplet import Triplet
 from exp.layers.resnet import PLACEMENTS
 from exp.tasks.attention.models.mobilenetv2 import MobileNetV2
-from exp.tasks.count import Counts, count
+from exp.tasks.count import Counts, count, shapes_only
+from tests.conftest import slow_but
 from tests.layers.probe import Probe
 
 # Measured on the official files: triplet after the projection, coordinate attention after the depthwise convolution.
@@ -26,7 +27,7 @@ COORDINATE = {
 
 
 def counted(att: Callable[[int], nn.Module] | None = None, placement: str = "branch_end", width: float = 1.0) -> Counts:
-    with torch.device("meta"):
+    with shapes_only():
         net = MobileNetV2(num_classes=1000, stem="imagenet", att=att, placement=placement, width=width)
         return count(net, (1, 3, 224, 224))
 
@@ -39,7 +40,7 @@ def test_plain() -> None:
     assert pair(counted()) == (3_504_872, 300_774_272)
 
 
-@pytest.mark.parametrize("kernel_size", TRIPLET)
+@pytest.mark.parametrize("kernel_size", slow_but(TRIPLET, 7))
 def test_triplet_after_the_projection(kernel_size: int) -> None:
     counts = counted(partial(Triplet, kernel_size=kernel_size))
     assert pair(counts) == TRIPLET[kernel_size]
@@ -49,11 +50,12 @@ def test_triplet_after_the_projection(kernel_size: int) -> None:
         assert round(counts.gflops_published, 4) == known[kernel_size]
 
 
-@pytest.mark.parametrize("reduction", COORDINATE)
+@pytest.mark.parametrize("reduction", slow_but(COORDINATE, 32))
 def test_coordinate_after_the_depthwise_convolution(reduction: int) -> None:
     assert pair(counted(partial(CoordinateAttention, reduction=reduction), "branch_mid")) == COORDINATE[reduction]
 
 
+@pytest.mark.slow
 def test_width() -> None:
     assert pair(counted(CoordinateAttention, "branch_mid", 0.75)) == (2_891_631, 212_648_864)
     assert pair(counted(CoordinateAttention, "branch_mid", 0.5)) == (2_095_568, 99_002_688)
@@ -61,7 +63,7 @@ def test_width() -> None:
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_places(placement: str) -> None:
-    with torch.device("meta"):
+    with shapes_only():
         net = MobileNetV2(num_classes=3, stem="imagenet", att=Probe, placement=placement)
         net(torch.zeros(1, 3, 64, 64))
     channels = [module.channels for module in net.modules() if isinstance(module, Probe)]
@@ -82,7 +84,7 @@ def test_stems_and_features() -> None:
 
 
 def test_key_names_are_torchvisions() -> None:
-    with torch.device("meta"):
+    with shapes_only():
         keys = MobileNetV2(num_classes=1000, stem="imagenet").state_dict()
     for name in (
         "features.0.0.weight",
@@ -109,5 +111,5 @@ def test_key_names_are_torchvisions() -> None:
     ],
 )
 def test_bad_value_is_refused_by_name(option: str, value: object) -> None:
-    with torch.device("meta"), pytest.raises(ValueError, match=f"{option}={value}"):
+    with shapes_only(), pytest.raises(ValueError, match=f"{option}={value}"):
         MobileNetV2(**({"num_classes": 10, "stem": "cifar"} | {option: value}))

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,19 @@ def walkers() -> Walkers:
     return Walkers(size=16, train_subjects=4, val_subjects=0, test_subjects=2, views=2, clip_frames=6)
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("casia")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXP_CACHE", str(folder / "cache"))
+        for part in walkers().load().values():
+            write_pickles(part, folder / "tree")
+    return folder / "tree"
+
+
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    for part in walkers().load().values():
-        write_pickles(part, tmp_path / "tree")
-    return tmp_path / "tree"
+def tree(written: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(written, tmp_path / "tree")
 
 
 def reader(tree: Path, **options: Any) -> CasiaB:
