@@ -59,10 +59,10 @@ test-newest: .venvs/newest/.ready
 	OMP_NUM_THREADS=1 .venvs/newest/bin/python -m pytest -n auto
 
 test-plugins: .venvs/plugins/.ready
-	OMP_NUM_THREADS=1 .venvs/plugins/bin/python -m pytest -m 'slow or not slow' tests/sweep/test_slurm.py tests/sweep/test_optuna.py tests/cells/test_own_code.py
+	OMP_NUM_THREADS=1 .venvs/plugins/bin/python -m pytest -m 'slow or not slow' tests/sweep/test_slurm.py tests/sweep/test_optuna.py tests/cells/test_own_code.py tests/plugins/test_notebook.py
 
 test-ray: .venvs/ray/.ready
-	OMP_NUM_THREADS=1 .venvs/ray/bin/python -m pytest tests/sweep/test_ray.py
+	OMP_NUM_THREADS=1 .venvs/ray/bin/python -m pytest -m 'slow or not slow' tests/sweep/test_ray.py 'tests/plugins/test_notebook.py::test_the_notebook_runs_elsewhere[ray]'
 
 test-hydra14: .venvs/hydra14/.ready
 	OMP_NUM_THREADS=1 .venvs/hydra14/bin/python -m pytest tests/options tests/sweep

@@ -127,7 +127,7 @@ def test_run_again_runs_nothing_and_a_deleted_cell_runs_alone(tmp_path: Path) ->
     shutil.rmtree(cells[1])
     third = exp("table", "modules", "--run", "--format", "json", *words, cwd=tmp_path)
     assert third.returncode == 0, third.stderr
-    assert "1 cells run, 1 not run again" in third.stderr
+    assert "1 cell run, 1 not run again" in third.stderr
     read = json.loads(third.stdout)
     assert [one["n"] for one in read["rows"]] == [1, 1, 1, 1]
     assert (cells[0] / "result.json").stat().st_mtime_ns == kept

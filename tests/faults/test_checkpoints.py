@@ -44,7 +44,12 @@ def empty(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "spoil",
-    [cut, pytest.param(flip, marks=pytest.mark.slow), pytest.param(empty, marks=pytest.mark.slow), Path.unlink],
+    [
+        cut,
+        pytest.param(flip, marks=pytest.mark.slow),
+        pytest.param(empty, marks=pytest.mark.slow),
+        pytest.param(Path.unlink, marks=pytest.mark.slow),
+    ],
     ids=["cut", "flipped", "empty", "gone"],
 )
 def test_the_former_takes_its_place(
@@ -63,7 +68,11 @@ def test_the_former_takes_its_place(
     assert run(folder)["weights_sha256"] == whole
 
 
-@pytest.mark.parametrize("names", [("last.ckpt", "former.ckpt"), ("best.ckpt",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "names",
+    [("last.ckpt", "former.ckpt"), pytest.param(("best.ckpt",), marks=pytest.mark.slow)],
+    ids=" ".join,
+)
 def test_without_a_good_one_it_starts_anew(
     names: tuple[str, ...], stopped: Path, whole: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,7 +66,7 @@ def test_a_cell_that_was_begun_under_other_code_is_stale(checkout: Path, tmp_pat
     os.kill(sweep.pid, signal.SIGTERM)
     assert sweep.end()[0] == 130
     edit(checkout / "exp/tasks/base.py")
-    for said in ("1 cells run", "0 cells run"):
+    for said in ("1 cell run", "0 cells run"):
         code, text = Sweep(tmp_path, *words, environment=environment(checkout)).end()
         assert code == 0
         assert said in text

@@ -1,11 +1,14 @@
 """The notebook of the examples runs in a real kernel."""
 
+import importlib.util
 import shutil
 import time
-from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.conftest import exp, results
 
 nbformat = pytest.importorskip("nbformat", reason="needs nbclient: pip install 'exp-tables[dev]'")
 nbclient = pytest.importorskip("nbclient", reason="needs nbclient: pip install 'exp-tables[dev]'")
@@ -14,22 +17,67 @@ pytest.importorskip("ipykernel", reason="needs ipykernel: pip install 'exp-table
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+def executed(folder: Path, *words: str) -> list[Any]:
+    """Runs the notebook of the examples, its sweep with further options; returns its cells of code."""
+    for name in ("moons.py", "notebook.ipynb"):
+        shutil.copy(EXAMPLES / name, folder / name)
+    notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
+    options = '"trainer.max_epochs=3"'
+    assert options in notebook.cells[1].source
+    notebook.cells[1].source = notebook.cells[1].source.replace(options, ", ".join([options, *map(repr, words)]))
+    nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}}).execute()
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own packages
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for name in ("moons.py", "notebook.ipynb"):
-        shutil.copy(EXAMPLES / name, tmp_path / name)
-    notebook = nbformat.read(tmp_path / "notebook.ipynb", as_version=4)
-    nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    outputs = ["".join(str(output) for output in cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
-    assert "6 cells run" in outputs[0]
-    lines = [line for output in notebook.cells[1].outputs for line in output["data"]["text/plain"].splitlines() if line]
-    events = Counter(line.split("  ")[0].strip() for line in lines)
-    assert {name: events[name] for name in ("running", "done")} == {"running": 6, "done": 6}, lines
-    assert len(lines) < 30, lines  # a line an event, so that the saved notebook stays readable
-    assert "relu" in outputs[1]
-    assert "StudyTask" in outputs[2]
+    sweep, frame, loaded, curve = executed(tmp_path)
+    panes = [output["data"]["text/html"] for output in sweep.outputs if "6 done" in output["data"].get("text/html", "")]
+    assert len(panes) == 1, sweep.outputs  # drawn over while it ran, so that the saved notebook stays readable
+    lines = [line for output in sweep.outputs for line in output["data"]["text/plain"].splitlines() if line]
+    assert any("6 cells run" in line for line in lines)
+    assert len(lines) < 15, lines
+    assert "relu" in str(frame.outputs)
+    assert "StudyTask" in str(loaded.outputs)
+    assert str(curve.outputs).count("(") == 3
+
+
+LAUNCHERS = {
+    "jobs": ("", ["sweep.jobs=2"]),
+    "ranks": ("", ["trainer=ddp", "trainer.devices=2"]),
+    "submitit": ("submitit", ["hydra/launcher=slurm_local"]),
+    "ray": ("ray", ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Jupyter's own packages
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_the_notebook_runs_elsewhere(launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, words = LAUNCHERS[launcher]
+    if package and importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    sweep, frame, loaded, _ = executed(tmp_path, *words)
+    assert "6 cells run" in str(sweep.outputs)
+    assert "relu" in str(frame.outputs)
+    assert "StudyTask" in str(loaded.outputs)
+    runs = results(tmp_path / "multirun")
+    plain = exp(
+        "--multirun", "task=./moons.py", "act=relu,tanh", "seed=0,1,2", "trainer.max_epochs=3", "cells.dir=plain",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert plain.returncode == 0, plain.stderr
+    expected = results(tmp_path / "plain")
+    assert len(runs) == len(expected) == 6
+    if launcher == "ranks":  # sums over two ranks round otherwise
+        assert {run["world_size"] for run in runs} == {2}
+        assert [run["test"]["top1"] for run in runs] == pytest.approx([run["test"]["top1"] for run in expected], abs=2)
+    else:
+        assert [run["weights_sha256"] for run in runs] == [run["weights_sha256"] for run in expected]
 
 
 INTERRUPTED = """

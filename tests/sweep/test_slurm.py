@@ -112,7 +112,7 @@ def test_cells_run_once_whoever_runs_them(tmp_path: Path) -> None:
     again = exp("--multirun", *TINY, "att=none,se", "trainer.max_epochs=1", cwd=tmp_path)
     assert "0 cells run, 2 not run again" in again.stdout, "our launcher knows them"
     anew = exp(*GRID, "att=se", "trainer.max_epochs=1", "sweep.force=done", cwd=tmp_path)
-    assert "1 cells run" in anew.stdout
+    assert "1 cell run" in anew.stdout
     assert {run["weights_sha256"] for run in results(tmp_path / "multirun")} == {run["weights_sha256"] for run in runs}
 
 
@@ -192,7 +192,7 @@ def test_after_the_command_was_killed_the_same_one_waits_for_its_jobs(tmp_path: 
     assert second.wait(240) == 0, (tmp_path / "out.txt").read_text()
     (run,) = results(tmp_path / "multirun")
     assert (run["attempts"], run["weights_sha256"]) == (2, straight)
-    assert "1 cells run, 0 not run again" in (tmp_path / "out.txt").read_text()
+    assert "1 cell run, 0 not run again" in (tmp_path / "out.txt").read_text()
 
 
 @with_submitit

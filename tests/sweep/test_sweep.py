@@ -52,7 +52,7 @@ def test_a_failed_cell_stops_no_other_and_is_told(tmp_path: Path) -> None:
     cells.write_text("- {att: none, optim.name: sgd, lr: 1.0e+30}\n- {att: se}\n")
     done = exp(*GRID, "trainer.max_epochs=1", f"sweep.cells={cells}", cwd=tmp_path)
     assert done.returncode == 1
-    assert "1 cells run" in done.stdout
+    assert "1 cell run" in done.stdout
     assert "diverged" in done.stdout
     assert "error.txt" in done.stdout
     assert len(results(tmp_path / "multirun")) == 1

@@ -8,8 +8,8 @@ from exp.options.errors import nearest
 from exp.options.spelling import FAMILIAR_CHOICES, unknown
 from exp.options.words import CHOSEN
 
-PLUGINS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
-"""Choices that Hydra's plugins bring, with the extra that installs each."""
+PLUGINS = {"submitit_slurm": ("slurm", "slurm"), "submitit_local": ("slurm_local", "slurm"), "ray": ("ray", "ray")}
+"""Choices that Hydra's plugins bring, with the choice of ours that is made of each and the extra that installs it."""
 
 Chosen = Callable[[], Mapping[str, str]]
 """Returns the choice of each part of the run, as far as it can be composed."""
@@ -59,7 +59,8 @@ def _no_choice(where: str, choices: Callable[[str], list[str]]) -> str:
     if where.partition("/")[0] in CHOSEN and not where.startswith("recipe/"):
         group, _, choice = where.partition("/")
     if choice in PLUGINS:
-        return f"{group}={choice}: is not installed: pip install 'exp-tables[{PLUGINS[choice]}]'"
+        ours, extra = PLUGINS[choice]
+        return f"{group}={ours}: is not installed: pip install 'exp-tables[{extra}]'"
     names = choices(group)
     if group.startswith("recipe/"):
         task = group.partition("/")[2]

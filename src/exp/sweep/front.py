@@ -199,8 +199,8 @@ def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, c
     folder = planned.cells[0].cell.path.parent
     before = len(planned.cells) - len(outcomes)
     console.print(
-        f"{ran} cells run, {before} not run again, in {duration(ending.seconds)}; results in {shown(folder)}"
-        f" ({disk(folder)} on disk)"
+        f"{ran} {'cell' if ran == 1 else 'cells'} run, {before} not run again, in {duration(ending.seconds)};"
+        f" results in {shown(folder)} ({disk(folder)} on disk)"
     )
     if ending.interrupted:
         console.print(f"Interrupted; everything is saved. To go on: {with_short_seeds(ending.command)}", markup=False)

@@ -11,13 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from exp.cells.terminal import duration
+from exp.sweep.pane import Pane
 from exp.sweep.plan import Planned
 
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "diverged": "magenta", "waiting": "dim"}
 
 
 class Progress:
-    """A live view on a terminal, a line an event elsewhere.
+    """A live view on a terminal and in a notebook, a line an event elsewhere.
 
     Args:
         cells: The cells that will run.
@@ -33,18 +34,24 @@ class Progress:
         self._started = time.monotonic()
         self._states: dict[str, str] = dict.fromkeys(self._cells, "waiting")
         self._progress: dict[str, float] = {}
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        notebook = console.is_jupyter
+        on_terminal = console.is_terminal and not notebook
+        self._live = Live(console=console, auto_refresh=False, transient=True) if on_terminal else None
+        self._pane = Pane() if notebook else None
 
     def __enter__(self) -> "Progress":
         if self._live:
             self._live.start()
-        else:
+        elif not self._pane:
             self._console.print(f"{len(self._cells)} cells to run, {self._finished} done before")
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._live:
             self._live.stop()
+        if self._pane:
+            self.update(set())
+            self._pane.draw(self._head(), last=True)
 
     def update(self, running: set[str]) -> None:
         """Looks at the cells' status files and draws."""
@@ -60,27 +67,31 @@ class Progress:
                 self._progress[key] = 1.0 if status["state"] in ("done", "failed", "diverged") else 0.0
         if self._live:
             self._live.update(self._drawn(statuses), refresh=True)
+        if self._pane:
+            self._pane.draw(self._drawn(statuses))
 
     def _become(self, key: str, state: str, status: dict[str, Any]) -> None:
         if self._states[key] == state:
             return
         self._states[key] = state
-        if not self._live:
+        if not self._live and not self._pane:
             failed = state in ("failed", "diverged")
             more = f": {status.get('error')}" if failed else f"  {metrics(status)}" if state == "done" else ""
             self._console.print(f"{state:9} {self._names[key]}{more}", highlight=False, markup=False)
 
-    def _drawn(self, statuses: dict[str, dict[str, Any]]) -> Group:
+    def _head(self) -> Text:
         counts = {state: list(self._states.values()).count(state) for state in STYLES}
         counts["done"] += self._finished
         head = Text("  ").join(Text(f"{n} {state}", style=STYLES[state]) for state, n in counts.items() if n)
-        head.append(f"   {duration(time.monotonic() - self._started)}{self._left()}", style="dim")
+        return head.append(f"   {duration(time.monotonic() - self._started)}{self._left()}", style="dim")
+
+    def _drawn(self, statuses: dict[str, dict[str, Any]]) -> Group:
         grid = Table.grid(padding=(0, 2))
         for key, status in statuses.items():
             epochs = f"epoch {status.get('epoch', 0)}/{status['max_epochs']}" if "max_epochs" in status else "starting"
             bar = ProgressBar(total=1.0, completed=self._progress[key], width=24)
             grid.add_row(self._names[key], epochs, bar, Text(metrics(status), style="dim"))
-        return Group(head, grid)
+        return Group(self._head(), grid)
 
     def _left(self) -> str:
         done = sum(self._progress.values())
