@@ -25,7 +25,8 @@ with_submitit = pytest.mark.skipif(
 
 def from_python(*overrides: str, cwd: Path) -> subprocess.Popen[str]:
     """Starts ``exp.sweep`` in a process as a notebook or script has it; it prints the states of the cells."""
-    code = f"import exp; print([cell.status()['state'] for cell in exp.sweep(*{overrides!r})])"
+    interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # in the background too
+    code = f"{interruptible}; import exp; print([cell.status()['state'] for cell in exp.sweep(*{overrides!r})])"
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], cwd=cwd, env=ENVIRONMENT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
