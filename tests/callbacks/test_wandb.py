@@ -96,6 +96,7 @@ def test_a_checkpoint_that_is_removed_cannot_be_kept() -> None:
         resolved(["logger=wandb", "logger.log_model=true", "cells.keep=last"])
 
 
+@pytest.mark.slow
 def test_a_cell_that_diverges_ends_its_run_with_1_and_the_next_has_its_own(train: Train, tmp_path: Path) -> None:
     broken = train("logger=wandb", "optim.name=sgd", "optim.lr=1e30", "optim.warmup=0")
     assert broken["state"] == "diverged"
@@ -176,6 +177,7 @@ def test_a_table_is_a_run_of_its_own(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_key_without_network_goes_on_offline_and_says_so(
     train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

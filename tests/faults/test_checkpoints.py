@@ -68,11 +68,8 @@ def test_the_former_takes_its_place(
     assert run(folder)["weights_sha256"] == whole
 
 
-@pytest.mark.parametrize(
-    "names",
-    [("last.ckpt", "former.ckpt"), pytest.param(("best.ckpt",), marks=pytest.mark.slow)],
-    ids=" ".join,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [("last.ckpt", "former.ckpt"), ("best.ckpt",)], ids=" ".join)
 def test_without_a_good_one_it_starts_anew(
     names: tuple[str, ...], stopped: Path, whole: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

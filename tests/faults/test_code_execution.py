@@ -176,6 +176,7 @@ def test_a_report_of_strangers_results_is_safe_to_open(tmp_path: Path) -> None:
     assert "<img src=x" not in text
 
 
+@pytest.mark.slow
 def test_keys_are_in_no_file_that_a_cell_leaves(
     train: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

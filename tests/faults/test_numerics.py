@@ -88,6 +88,7 @@ def test_no_lanes_at_all_are_a_score_of_zero() -> None:
     assert (empty.accuracy, empty.fp, empty.fn, empty.f1) == (0.0, 0.0, 0.0, 1.0)
 
 
+@pytest.mark.slow
 def test_deterministic_is_the_same_twice(train: Callable[..., dict[str, Any]]) -> None:
     words = ("trainer.deterministic=true", "att=triplet", "trainer.max_epochs=1", "optim.warmup=0")
     try:

@@ -27,7 +27,10 @@ print("survived")
 """
 
 
-@pytest.mark.parametrize("environment", [{}, {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}])
+OTHER_CPU = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+@pytest.mark.parametrize("environment", [OTHER_CPU, pytest.param({}, marks=pytest.mark.slow)])
 def test_narrow_channels_last_nets_survive_their_backward_pass(environment: dict[str, str]) -> None:
     code = TRAIN.format(widths=[2, 4, 5, 7], depth=18, stem="imagenet", steps=25)
     done = subprocess.run(

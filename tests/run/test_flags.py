@@ -56,11 +56,11 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     [
         ["trainer.max_epochs=3", "trainer.val_check_interval=2", "trainer.ema=0.5", "trainer.log_every=1"],
         ["trainer.max_epochs=9", "trainer.max_steps=8", "trainer.limit_val_batches=1"],
-        ["trainer.max_epochs=2", "trainer.gradient_clip_algorithm=value", "trainer.gradient_clip_val=0.01",
-         "trainer.accumulate_grad_batches=2", "trainer.deterministic=true", "trainer.detect_anomaly=true"],
         *(
             pytest.param(words, marks=pytest.mark.slow)
             for words in (
+                ["trainer.max_epochs=2", "trainer.gradient_clip_algorithm=value", "trainer.gradient_clip_val=0.01",
+                 "trainer.accumulate_grad_batches=2", "trainer.deterministic=true", "trainer.detect_anomaly=true"],
                 ["trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2", "trainer.limit_train_batches=4"],
                 ["trainer.max_epochs=2", "trainer.precision=64-true", "trainer.limit_test_batches=1"],
                 ["trainer.max_epochs=2", "trainer.precision=bf16-true", "att=se"],

@@ -58,9 +58,8 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     "stop",
     [
         (0, 5),
-        (1, 4),
         (2, 3),
-        *(pytest.param(stop, marks=pytest.mark.slow) for stop in ((0, 0), (0, 1), (1, 8), (1, 9))),
+        *(pytest.param(stop, marks=pytest.mark.slow) for stop in ((0, 0), (0, 1), (1, 4), (1, 8), (1, 9))),
     ],
     ids=str,
 )
@@ -90,6 +89,7 @@ def _method(stop: StopAt) -> Callable[..., None]:
     return on_train_batch_end
 
 
+@pytest.mark.slow
 def test_a_second_stop_goes_on_from_the_first(
     uninterrupted: tuple[str, list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def test_what_srun_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert step() is None
 
 
+@pytest.mark.slow
 def test_a_sweep_or_a_wrong_number_of_devices_is_refused(srun: Start, tmp_path: Path) -> None:
     for words, said in ((["--multirun", "att=se,ca"], "start one"), (["att=se"], "trainer.devices=1: srun started 2")):
         (task, *others) = srun(*words)
