@@ -46,7 +46,7 @@ def selected(words: list[str]) -> list[Cell]:
         if "=" in word:
             continue
         if word in names():
-            planned = Planner(root_of(overrides), stale=False).plan(word, overrides)
+            planned = Planner(root_of(overrides), judged=False).plan(word, overrides)
             cells += [one.cell for row in planned.rows for one in row.cells]
         elif Path(word).is_dir():
             cells += cells_below(Path(word))

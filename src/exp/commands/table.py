@@ -208,7 +208,7 @@ def _show(comparison: Comparison, console: Console | None = None) -> None:
 
 def _list(overrides: list[str], compose: Composition) -> int:
     root = root_of(overrides)
-    planner = Planner(root, stale=False, compose=compose)
+    planner = Planner(root, judged=False, compose=compose)
     grid = Grid(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for heading in ("table", "done", "", "title"):
         grid.add_column(heading, no_wrap=heading != "title")

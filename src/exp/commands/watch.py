@@ -75,7 +75,7 @@ def _watched(word: str, options: argparse.Namespace) -> tuple[Folder, str, Table
     runs = choices.variants(root, word)
     if runs and not changing(overrides):
         overrides = [*overrides, *runs[-1]]
-    plan = Planner(root, stale=False, compose=compose).plan(word, overrides)
+    plan = Planner(root, judged=False, compose=compose).plan(word, overrides)
     title = " ".join([word, *plan.given.variant()])
     return Folder(plan.root, cells_of(plan)), title, Tables(root, compose, (word, overrides))
 

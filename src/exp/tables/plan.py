@@ -145,15 +145,17 @@ class Planner:
 
     Args:
         root: Folder of all cells.
-        stale: Whether to look for changed data and code as well.
+        judged: Whether to look for changed data and code, and for how rows differ from what was published; to count
+            cells takes neither.
         compose: Composes overrides; under Hydra's own application its, else ours.
     """
 
-    def __init__(self, root: Path, *, stale: bool = True, compose: Composition = STANDARD) -> None:
+    def __init__(self, root: Path, *, judged: bool = True, compose: Composition = STANDARD) -> None:
         self.root = root
         self._composer = Composer(compose)
         self._known: dict[tuple[str, ...], Resolved | ConfigError] = {}
-        self._cells = CellPlanner(self._composer, root, stale=stale)
+        self._cells = CellPlanner(self._composer, root, stale=judged)
+        self._judged = judged
 
     def plan(self, name: str, overrides: Iterable[str] = ()) -> TablePlan:
         """Plans a table.
@@ -254,7 +256,8 @@ class Planner:
             if isinstance(resolved, ConfigError):
                 return PlannedRow(row, problem=str(resolved), under=shown)
             cells.append(self._cells.planned(resolved, overrides, _fingerprint(resolved.config)))
-        return PlannedRow(row, cells, label=self._label(table, row, chosen, under, cells[0]), under=shown)
+        told = self._label(table, row, chosen, under, cells[0]) if self._judged else Label()
+        return PlannedRow(row, cells, label=told, under=shown)
 
     def _as_stated(self, table: Table, row: Row, chosen: dict[str, Chosen]) -> Resolved | ConfigError:
         """Resolves a row as the table's file has it, under all that its columns set; the first mistake if any."""
