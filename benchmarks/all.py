@@ -15,7 +15,7 @@ from pathlib import Path
 from measure import machine
 
 HERE = Path(__file__).parent
-SCRIPTS = ("attention", "gait", "lane", "feeding", "training", "reading", "startup", "scaling")
+SCRIPTS = ("attention", "gait", "lane", "feeding", "training", "reading", "startup", "grid", "scaling")
 
 
 def main() -> int:

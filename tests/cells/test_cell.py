@@ -35,6 +35,34 @@ def test_a_cells_directory_is_found_by_its_key(cell: Cell) -> None:
     assert Cell.of(cell.resolved, cell.root).path == elsewhere
 
 
+def test_the_folder_is_listed_once_for_all_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else ten thousand cells take minutes to look up: each listing grows with them."""
+    one = resolved(["att=triplet"])
+    cells = [one.seeded(seed, [f"seed={seed}"]) for seed in range(50)]
+    for made in cells[::2]:
+        Cell.of(made, tmp_path).path.mkdir(parents=True)
+    listed = []
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: listed.append(path) or real(path))
+    monkeypatch.setattr(os, "scandir", lambda path: pytest.fail(f"{path} is looked through"))
+    assert len({Cell.of(made, tmp_path).path for made in cells}) == 50
+    assert len(listed) <= 1
+    monkeypatch.undo()
+    renamed = Cell.of(cells[1], tmp_path).path.with_name(f"renamed-{cells[1].key}")
+    renamed.mkdir()
+    assert Cell.of(cells[1], tmp_path).path == renamed
+
+
+def test_a_look_at_a_result_sees_what_is_written_anew(cell: Cell) -> None:
+    cell.path.mkdir(parents=True)
+    for content in ("a", "b"):
+        cell.write_result({"data_fingerprint": content})
+        assert cell.fingerprint() == content
+        assert cell.status()["state"] == "done"
+    (cell.path / "result.json").unlink()
+    assert cell.status()["state"] == "waiting"
+
+
 def test_states(cell: Cell) -> None:
     assert cell.status()["state"] == "waiting"
     lock = cell.open()

@@ -9,6 +9,7 @@ import functools
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,10 @@ class Cell:
             root: Folder of all cells; the choices' own where not given.
         """
         folder = Path(root or resolved.config.cells.dir).absolute() / resolved.task
-        known = sorted(folder.glob(f"*-{resolved.key}")) if folder.is_dir() else []
-        return cls(known[0] if known else folder / f"{resolved.slug}-{resolved.key}", resolved)
+        own = folder / f"{resolved.slug}-{resolved.key}"
+        if not own.is_dir() and (name := _names(folder).get(resolved.key)):
+            return cls(folder / name, resolved)  # called otherwise by the version that made it
+        return cls(own, resolved)
 
     @classmethod
     def on(cls, resolved: Resolved, fingerprint: str | None, root: str | Path | None = None) -> "Cell":
@@ -147,17 +150,20 @@ class Cell:
         Raises:
             ConfigError: A newer version has written it.
         """
-        result = read_json(self.path / "result.json")
-        written = 1 if result is None else result.get("format", 1)
-        if not isinstance(written, int) or written > FORMAT:
-            raise ConfigError(
-                f"{self.path / 'result.json'}: has format {written}, this version reads up to {FORMAT}; update exp"
-            )
-        return result
+        return _readable(self.path / "result.json")
+
+    def _result(self) -> Mapping[str, Any] | None:
+        """The result for a look at it: who asks several times in a row has it read once."""
+        path = self.path / "result.json"
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        return _looked_at(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
     def fingerprint(self) -> str | None:
         """Returns the fingerprint of the data that the cell ran or runs on, None where it has none yet."""
-        result = self.result()
+        result = self._result()
         if result is not None:
             return result.get("data_fingerprint")
         return (read_json(self.path / "status.json") or {}).get("data")
@@ -168,7 +174,7 @@ class Cell:
         The state is ``waiting``, ``running``, ``done``, ``failed`` or ``diverged``.
         """
         status = read_json(self.path / "status.json") or {}
-        if self.result() is not None:
+        if self._result() is not None:
             return status | {"state": "done"}
         holder = holder_of(self.lock_path)
         if holder is not None and alive(self.lock_path, holder):
@@ -191,7 +197,7 @@ class Cell:
         Args:
             fingerprint: Of the data as they are now; None leaves them out.
         """
-        result = self.result() or {}
+        result = self._result() or {}
         changed = ["data"] if other_data(result.get("data_fingerprint"), fingerprint) else []
         before = result.get("code", {})
         now = code_of(before)
@@ -240,6 +246,37 @@ class Cell:
     def disk_bytes(self) -> int:
         """Returns the size of everything in the directory."""
         return sum(entry.stat().st_size for entry in self.path.rglob("*") if entry.is_file())
+
+
+def _names(folder: Path) -> Mapping[str, str]:
+    """The cells in a folder by key; looked up again only where one was added or removed."""
+    try:
+        return _listed(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@functools.lru_cache(maxsize=8)
+def _listed(folder: Path, changed: int) -> Mapping[str, str]:
+    return {name.rpartition("-")[2]: name for name in sorted(os.listdir(folder), reverse=True)}
+
+
+def _readable(path: Path) -> dict[str, Any] | None:
+    """A result, None where there is none.
+
+    Raises:
+        ConfigError: A newer version has written it.
+    """
+    result = read_json(path)
+    written = 1 if result is None else result.get("format", 1)
+    if not isinstance(written, int) or written > FORMAT:
+        raise ConfigError(f"{path}: has format {written}, this version reads up to {FORMAT}; update exp")
+    return result
+
+
+@functools.lru_cache(maxsize=8)
+def _looked_at(path: Path, inode: int, changed: int, size: int) -> Mapping[str, Any] | None:
+    return _readable(path)
 
 
 def other_data(before: str | None, now: str | None) -> bool:
