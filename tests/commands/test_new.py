@@ -21,6 +21,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", PARTS)
+def test_what_its_readme_types_runs(kind: str, folder: Path) -> None:
+    text = (folder / PARTS[kind] / "README.md").read_text()
+    assert len(text.splitlines()) < 40  # a screen
+    lines = [line.split()[1:] for line in text.splitlines() if line.startswith("exp ")]
+    assert len(lines) >= 3
+    for words in lines:
+        shrunk = [] if words[0] in ("list", "cost", "check", "table") else ["trainer.max_epochs=1", "trainer.threads=1"]
+        done = exp(*words, *shrunk, cwd=folder, timeout=900)
+        assert done.returncode == 0, (words, done.stderr)
+
+
+@pytest.mark.slow
 def test_what_is_written_passes_its_tests(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
