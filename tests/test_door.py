@@ -14,3 +14,17 @@ def test_the_examples_of_the_docstrings(tmp_path: Path, monkeypatch: pytest.Monk
     assert done.failed == 0
     assert done.attempted >= 10
     assert not list(tmp_path.iterdir())  # nothing has run
+
+
+def test_what_describes_several_cells_is_for_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for ask in (exp.run, exp.cell):
+        with pytest.raises(ValueError, match="seed=0,1: describes 2 cells"):
+            ask("seed=0,1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cell_that_never_ran_has_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="waiting, so it has no weights yet"):
+        exp.cell("att=ca").load()

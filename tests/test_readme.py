@@ -18,7 +18,7 @@ from exp.tables.reading import names
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = {"README.md": README} | {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
-FOLLOWED = ("adding-a-task.md",)
+FOLLOWED = ("adding-a-task.md", "adding-a-model.md")
 """Pages of which a test does every step, with the files that they write."""
 THEIRS = (
     "CELL",

@@ -78,6 +78,10 @@ class CellHandle(Cell):
         from exp.tasks.checkpoint import load_weights
 
         best = next((path for name in ("best", "last") if (path := self.path / f"{name}.ckpt").is_file()), None)
+        if best is None and self.result() is None:
+            raise ConfigError(
+                f"{self.path.name}: {self.status()['state']}, so it has no weights yet; exp.run trains it"
+            )
         if best is None:
             raise ConfigError(f"{self.path}: holds no checkpoint; cells.keep=[best] keeps one")
         task = build_task(self.resolved.config)
@@ -206,6 +210,9 @@ def run(*overrides: str) -> CellHandle:
         CellFailed: Training failed; the message says why.
         KeyboardInterrupt: It was interrupted; the next call goes on from there.
     """
+    grid = _grid(overrides)
+    if len(grid) != 1:
+        raise ConfigError(f"{' '.join(overrides)}: describes {len(grid)} cells; exp.sweep runs them")
     return sweep(*overrides)[0]
 
 

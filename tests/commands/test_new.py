@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from exp.commands import new
 from tests.conftest import ENVIRONMENT, exp
 
 PARTS = {"task": "stripes", "model": "tinynet", "block": "gatey", "data": "drawn", "metric": "mean_f1"}
@@ -117,6 +118,25 @@ class Lit(L.LightningModule):
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), self.rate)
 """
+
+
+@pytest.mark.parametrize(
+    ("metric", "mode"),
+    [("val_acc", "max"), ("valid/f1", "max"), ("val_top5", "max"), ("val_loss", "min"), ("val_acc_error", "min")],
+)
+def test_which_way_is_better_is_in_the_metrics_name(metric: str, mode: str) -> None:
+    assert new._direction(metric) == mode
+
+
+def test_which_way_is_better_is_asked_where_the_name_does_not_say(tmp_path: Path) -> None:
+    (tmp_path / "lit.py").write_text(LIT)
+    words = ("new", "task", "line", "--from-lightning", "lit:Lit", "--monitor", "val_x")
+    done = exp(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith("--monitor val_x: is less or more of it better? --mode min or --mode max says so\n")
+    assert not (tmp_path / "line").exists()
+    assert exp(*words, "--mode", "max", cwd=tmp_path).returncode == 0
+    assert 'mode = "max"' in (tmp_path / "line" / "options.py").read_text()
 
 
 @pytest.mark.slow

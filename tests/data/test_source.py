@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exp.data.source import DataError, Source, Split, find_root
+from exp.data.source import DataError, Source, Split, find_root, refuse_unknown_labels
 from exp.tasks.attention.data.cifar import Cifar10, Cifar100
 from exp.tasks.attention.data.digits import Digits
 from exp.tasks.attention.data.imagefolder import ImageFolder
@@ -86,3 +86,11 @@ def test_sets_meet_the_protocol_and_tell_their_shape_without_data(monkeypatch: p
             source.check()
         with pytest.raises(DataError, match="no data folder given"):
             source.load()
+
+
+@pytest.mark.parametrize(("labels", "said"), [([1, 5], "train: labels 1 to 5, but 5 classes"), ([-1, 2], "-1 to 2")])
+def test_labels_that_number_no_class_are_named(labels: list[int], said: str) -> None:
+    parts = {"train": Split(np.zeros((2, 1, 3, 3), np.uint8), np.array(labels))}
+    with pytest.raises(DataError, match=said):
+        refuse_unknown_labels(parts, 5)
+    refuse_unknown_labels({"train": Split(np.zeros((2, 1, 3, 3), np.uint8), np.array([0, 4]))}, 5)

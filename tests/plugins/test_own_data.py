@@ -1,4 +1,4 @@
-"""What docs/data.md writes for a set of one's own runs as it is written there."""
+"""What docs/adding-data.md writes for a set of one's own runs as it is written there."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import exp, results
 
-PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "adding-data.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`(leaves/\w+\.py)`\n\n```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
 
 

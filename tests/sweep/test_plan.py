@@ -1,15 +1,18 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exp.cells.machine import threads_allowed
 from exp.cells.terminal import count, duration
 from exp.data.source import DataError
 from exp.options.catalog import GROUPS, ConfigError
 from exp.options.compose import STANDARD, Composition, Overlay, composed, named_by, resolved
 from exp.sweep.plan import CellPlanner, explicit_cells, plan
 from exp.sweep.pool import Slots
+from exp.sweep.screen import Screen
 from exp.sweep.summary import label, mean_sd, varied_choices
 
 
@@ -222,3 +225,20 @@ def test_what_an_interpolation_names() -> None:
     assert [
         named_by(names, place) for place in ("data.flip", "data", "optim.lr", "data.root", "flip", "data.fl", "opt")
     ] == [True, True, True, True, False, False, False]
+
+
+def test_the_two_cells_to_compare_share_a_seed_and_differ_otherwise(tmp_path: Path) -> None:
+    words = [[f"att={att}", f"seed={seed}", f"cells.dir={tmp_path}"] for att in ("none", "se") for seed in (0, 1)]
+    two = Screen().pair(plan(words, composed))
+    assert [(one.seed, one.resolved.config.att.name) for one in two] == [(0, "none"), (0, "se")]
+
+
+def test_threads_are_not_more_than_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("exp.cells.machine", "exp.sweep.pool"):
+        monkeypatch.setattr(sys.modules[name], "cpus", lambda: 8)
+    for said, allowed in ((None, 8), ("2", 2), ("16", 8), ("4,1", 4), ("0", 8), ("x", 8)):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        if said is not None:
+            monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert threads_allowed() == allowed
+        assert Slots.of_machine(2, {"cpu"}).threads == min(4, allowed)

@@ -20,6 +20,12 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def threads_allowed() -> int:
+    """CPU threads that computing may take here: the cores, or fewer where OMP_NUM_THREADS says so."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(cpus(), int(asked)) if asked.isdecimal() and int(asked) else cpus()
+
+
 def gpus() -> list[str]:
     """Names by which CUDA_VISIBLE_DEVICES knows the GPUs this process may use."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

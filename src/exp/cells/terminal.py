@@ -67,6 +67,11 @@ def amount(size: float) -> str:
     return f"{size:.1f} GB"
 
 
+def one_or_more(number: int, what: str) -> str:
+    """Returns ``1 cell`` or ``2 cells``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def count(value: float | None) -> str:
     """``11.22 M``."""
     if value is None:

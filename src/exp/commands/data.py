@@ -10,8 +10,9 @@ from typing import Any
 
 from exp.commands.front import add_format, show
 from exp.data.fingerprint import reading_anew
+from exp.data.source import Split, refuse_unknown_labels
 from exp.options.catalog import GROUPS
-from exp.options.errors import ConfigError, nearest
+from exp.options.errors import ConfigError, DataError, nearest
 from exp.options.fields import checked, effective, fields
 
 CHANGED = "changed"
@@ -52,7 +53,13 @@ def examine(name: str, options: dict[str, Any], verify: bool = False) -> dict[st
             report |= _fingerprinted(source, verify)
         return report
     report |= _fingerprinted(source, verify)
-    report["parts"] = {part: len(split) for part, split in source.load().items()}
+    try:
+        parts = source.load()
+    except ValueError as error:  # of Split, where a reader of one's own gives it something else
+        raise DataError(f"{name}: {error}") from error
+    if all(isinstance(part, Split) for part in parts.values()):
+        refuse_unknown_labels(parts, source.num_classes)
+    report["parts"] = {part: len(split) for part, split in parts.items()}
     return report
 
 

@@ -10,6 +10,7 @@ of an unchanged LightningModule: the arguments of its constructor become options
 import argparse
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 from string import Template
@@ -34,6 +35,15 @@ NEXT = {
 }
 """What to type after each."""
 
+BETTER = {
+    "min": {"loss", "error", "err", "mse", "rmse", "mae", "nll", "perplexity", "ppl", "distance", "fid", "wer", "cer"},
+    "max": {
+        "acc", "accuracy", "f", "iou", "miou", "auc", "auroc", "ap", "map", "precision", "recall", "dice", "jaccard",
+        "top", "rank", "bleu", "rouge", "psnr", "ssim", "score", "kappa", "hits",
+    },
+}  # fmt: skip
+"""Words in the names of metrics that say whether less or more is better; digits are left out (f1, top5)."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
@@ -44,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--monitor", metavar="METRIC", default="val_loss", help="what it logs that chooses the best epoch"
     )
-    parser.add_argument("--mode", choices=("min", "max"), default="min", help="whether less or more of it is better")
+    parser.add_argument("--mode", choices=("min", "max"), help="which is better, where METRIC does not say so")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -114,12 +124,25 @@ def _lightning(options: argparse.Namespace) -> dict[Path, str]:
         "module": options.from_lightning,
         "datamodule": f'    datamodule = "{options.data}"\n' if options.data else "",
         "monitor": options.monitor,
-        "mode": options.mode,
+        "mode": options.mode or _direction(options.monitor),
         "summary": _summary(options.from_lightning),
         "options": "".join(f"\n{line}" for line in lines),
     }
     files = _package("lightning", values)
     return {path: text.rstrip() + "\n" for path, text in files.items()}
+
+
+def _direction(metric: str) -> str:
+    """Returns whether less or more of a metric is better, by the words of its name.
+
+    Raises:
+        ConfigError: They do not say.
+    """
+    words = set(re.split(r"[^a-z]+", metric.lower()))
+    for mode, known in BETTER.items():
+        if words & known:
+            return mode
+    raise ConfigError(f"--monitor {metric}: is less or more of it better? --mode min or --mode max says so")
 
 
 def _class(target: str) -> Any:

@@ -12,7 +12,7 @@ from exp.cells.cell import Cell
 from exp.options.errors import ConfigError
 from exp.tables.given import root_of
 from exp.tables.plan import Planner
-from exp.tables.reading import names
+from exp.tables.reading import ENDINGS, canonical, names, own_names
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +45,8 @@ def selected(words: list[str]) -> list[Cell]:
     for word in words:
         if "=" in word:
             continue
-        if word in names():
-            planned = Planner(root_of(overrides), judged=False).plan(word, overrides)
+        if word in (*names(), *own_names()) or word.endswith(ENDINGS):
+            planned = Planner(root_of(overrides), judged=False).plan(canonical(word), overrides)
             cells += [one.cell for row in planned.rows for one in row.cells]
         elif Path(word).is_dir():
             cells += cells_below(Path(word))

@@ -7,7 +7,7 @@ needs torch.
 import functools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,6 +67,18 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def refuse_unknown_labels(parts: Mapping[str, Split], classes: int) -> None:
+    """Refuses labels that number no class, which training would find with an error of its own.
+
+    Raises:
+        DataError: A part has such a label.
+    """
+    for name, part in parts.items():
+        if len(part) and not 0 <= part.labels.min() <= part.labels.max() < classes:
+            low, high = part.labels.min(), part.labels.max()
+            raise DataError(f"{name}: labels {low} to {high}, but {classes} classes are numbered 0 to {classes - 1}")
 
 
 @functools.cache

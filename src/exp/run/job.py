@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exp.cells.cell import FORMER, Cell, other_data
 from exp.cells.lock import Lock, Locked
-from exp.cells.machine import cpus
+from exp.cells.machine import cpus, threads_allowed
 from exp.cells.provenance import edited, note_code, provenance
 from exp.options.errors import ConfigError, DataError
 from exp.options.resolve import Resolved
@@ -82,7 +82,7 @@ class Attempt:
         before = cell.status()
         trainer = self.config.trainer
         # Tasks of srun have cores of their own; ranks that the cell starts share what it has.
-        own = cpus() if tasks else max(1, cpus() // trainer.devices)
+        own = threads_allowed() if tasks else max(1, min(threads_allowed(), cpus() // trainer.devices))
         self.data_before = before.get("data")
         self.threads = before.get("threads") or trainer.threads or threads or own
         self.started: dict[str, Any] = {

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from exp.cells.cell import EXIT_CODES
 from exp.cells.files import refuse_unwritable
-from exp.cells.terminal import disk, duration, pasted, shown
+from exp.cells.terminal import disk, duration, one_or_more, pasted, shown
 from exp.cells.unsent import unsent
 from exp.options.checks import seconds_of
 from exp.options.errors import ConfigError
@@ -199,7 +199,7 @@ def _print_report(planned: Plan, outcomes: dict[str, Outcome], ending: Ending, c
     folder = planned.cells[0].cell.path.parent
     before = len(planned.cells) - len(outcomes)
     console.print(
-        f"{ran} {'cell' if ran == 1 else 'cells'} run, {before} not run again, in {duration(ending.seconds)};"
+        f"{one_or_more(ran, 'cell')} run, {before} not run again, in {duration(ending.seconds)};"
         f" results in {shown(folder)} ({disk(folder)} on disk)"
     )
     if ending.interrupted:
@@ -241,6 +241,8 @@ def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:
     if len({one.resolved.seed for one in planned.cells}) == 1:
         without = pasted(*(word for word in shlex.split(command) if not word.startswith("seed=")))
         why = "differences of one seed say nothing; " if len(planned.cells) > 1 else ""
+        if "--multirun" not in without and " table " not in without:  # one cell, of exp.run
+            without = without.replace("exp", "exp --multirun", 1)
         return f"Next: {why}{without} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in screen.pair(planned)]
     return f"Next: {pasted('exp', 'diff', *two)}" if len(two) == 2 else ""

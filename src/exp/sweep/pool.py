@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exp.cells.machine import cpus, gpus
+from exp.cells.machine import cpus, gpus, threads_allowed
 from exp.options.config import GROUPS
 from exp.options.errors import CellFailed, ConfigError
 from exp.sweep.plan import Planned
@@ -45,9 +45,9 @@ class Slots:
         found = gpus() if accelerators != {"cpu"} else []
         if found:
             count = jobs or len(found)
-            return cls([found[i % len(found)] for i in range(count)], count, max(1, cpus() // count))
+            return cls([found[i % len(found)] for i in range(count)], count, _threads(count))
         count = jobs or cpus()
-        return cls(None, count, max(1, cpus() // count))
+        return cls(None, count, _threads(count))
 
     def take(self, wanted: int) -> tuple[int, dict[str, str], list[str]] | None:
         """Takes slots for a cell of ``wanted`` devices: threads a rank, environment, GPU names; None if too few."""
@@ -374,3 +374,8 @@ class Pool:
             number = signal.SIGTERM if self._stopping == 1 else signal.SIGKILL
             for key in queue.running:
                 self._server.send(op="signal", id=key, number=number)
+
+
+def _threads(slots: int) -> int:
+    """CPU threads of each of so many slots."""
+    return max(1, min(threads_allowed(), cpus() // slots))

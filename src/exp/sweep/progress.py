@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from exp.cells.terminal import duration
+from exp.cells.terminal import duration, one_or_more
 from exp.sweep.pane import Pane
 from exp.sweep.plan import Planned
 
@@ -43,7 +43,7 @@ class Progress:
         if self._live:
             self._live.start()
         elif not self._pane:
-            self._console.print(f"{len(self._cells)} cells to run, {self._finished} done before")
+            self._console.print(f"{one_or_more(len(self._cells), 'cell')} to run, {self._finished} done before")
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -27,4 +27,5 @@ class Screen:
 
     def pair(self, planned: Plan) -> list[Planned]:
         """Returns the two cells that a user is likely to compare next; fewer where there are none."""
-        return planned.cells[:2]
+        first = planned.cells[0]
+        return [first, *(one for one in planned.cells[1:] if one.seed == first.seed)][:2]

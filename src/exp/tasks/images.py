@@ -11,7 +11,7 @@ from exp.data.augment import Augment
 from exp.data.batches import Batches
 from exp.data.mix import Mix
 from exp.data.options import ImageOptions
-from exp.data.source import Split
+from exp.data.source import Split, refuse_unknown_labels
 from exp.options.config import Config
 from exp.options.parts import ModelOptions, TaskOptions
 from exp.tasks.base import Task
@@ -41,6 +41,7 @@ class ImageTask(Task):
         """The data set's parts, read when first asked for."""
         if self._splits is None:
             self._splits = self.source.load()
+            refuse_unknown_labels(self._splits, self.source.num_classes)
         return self._splits
 
     def example_shapes(self) -> tuple[tuple[int, ...], ...]:
