@@ -10,6 +10,7 @@ from exp.cells.terminal import count, duration
 from exp.data.source import DataError
 from exp.options.catalog import GROUPS, ConfigError
 from exp.options.compose import STANDARD, Composition, Overlay, composed, named_by, resolved
+from exp.sweep import front
 from exp.sweep.plan import CellPlanner, explicit_cells, plan
 from exp.sweep.pool import Slots
 from exp.sweep.screen import Screen
@@ -242,3 +243,17 @@ def test_threads_are_not_more_than_the_user_allows(monkeypatch: pytest.MonkeyPat
             monkeypatch.setenv("OMP_NUM_THREADS", said)
         assert threads_allowed() == allowed
         assert Slots.of_machine(2, {"cpu"}).threads == min(4, allowed)
+
+
+def test_few_cells_share_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("exp.cells.machine", "exp.sweep.pool"):
+        monkeypatch.setattr(sys.modules[name], "cpus", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    slots = {wanted: Slots.of_machine(0, {"cpu"}, wanted) for wanted in (1, 3, 100, None)}
+    assert {wanted: (one.free, one.threads) for wanted, one in slots.items()} == {
+        1: (1, 8), 3: (3, 2), 100: (8, 1), None: (8, 1),
+    }  # fmt: skip
+    sweep = plan([["att=none"]], composed)
+    assert front._slots(sweep).threads == 8, "as exp gives the cell that runs alone"
+    ranks = plan([["att=none", "trainer.devices=2", "trainer.accelerator=cpu"]], composed)
+    assert (front._slots(ranks).free, front._slots(ranks).threads) == (2, 4)

@@ -136,8 +136,10 @@ def _tell(planned: Plan, command: str, invalid: str, console: Console) -> int:
 
 
 def _slots(planned: Plan) -> Slots:
-    accelerators: set[str] = {one.resolved.config.trainer.accelerator for one in planned.cells}
-    return Slots.of_machine(planned.cells[0].resolved.config.sweep.jobs, accelerators)
+    trainers = [one.resolved.config.trainer for one in planned.cells]
+    wanted = max(len(trainers), *(trainer.devices for trainer in trainers))
+    accelerators: set[str] = {trainer.accelerator for trainer in trainers}
+    return Slots.of_machine(planned.cells[0].resolved.config.sweep.jobs, accelerators, wanted)
 
 
 def check_models(planned: Plan, pool: Pool, invalid: str) -> None:

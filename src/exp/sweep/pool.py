@@ -40,13 +40,20 @@ class Slots:
     threads: int
 
     @classmethod
-    def of_machine(cls, jobs: int, accelerators: set[str]) -> "Slots":
-        """Slots for ``jobs`` cells at a time; with 0 as many as there are GPUs, or CPU cores where there are none."""
+    def of_machine(cls, jobs: int, accelerators: set[str], wanted: int | None = None) -> "Slots":
+        """Slots for ``jobs`` cells at a time; with 0 as many as there are GPUs, or CPU cores where there are none.
+
+        Args:
+            jobs: The option sweep.jobs.
+            accelerators: What the cells run on.
+            wanted: How many the whole sweep could use, None where that is not known. Fewer slots than cores have
+                more threads each.
+        """
         found = gpus() if accelerators != {"cpu"} else []
         if found:
             count = jobs or len(found)
             return cls([found[i % len(found)] for i in range(count)], count, _threads(count))
-        count = jobs or cpus()
+        count = jobs or min(cpus(), wanted or cpus())
         return cls(None, count, _threads(count))
 
     def take(self, wanted: int) -> tuple[int, dict[str, str], list[str]] | None:
