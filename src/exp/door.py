@@ -233,7 +233,7 @@ def sweep(*overrides: str) -> CellList:
         _by_command(["--multirun", *overrides])
         return CellList(CellHandle(one.cell.path, one.resolved) for one in _planned(grid, here=False).cells)
     speed_up()
-    command = f"exp {'--multirun ' if len(grid) > 1 else ''}{' '.join(overrides)}"
+    command = f"exp --multirun {' '.join(overrides)}"
     _ended(run_sweep(grid, Overlay(STANDARD), Screen(), invalid="error", command=command, course=Course()), command)
     return CellList(CellHandle(one.cell.path, one.resolved) for one in _planned(grid).cells)
 

@@ -110,6 +110,7 @@ def test_from_python(folder: Path) -> None:
         cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "Next: exp --multirun task=./moons.py trainer.max_epochs=2 trainer.threads=1 seed=0,1,2 runs" in done.stdout
     got = json.loads(done.stdout.splitlines()[-1])
     assert (got["cells"], got["rows"]) == (4, 4)
     assert got["curve"] >= 5

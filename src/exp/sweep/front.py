@@ -137,8 +137,8 @@ def _tell(planned: Plan, command: str, invalid: str, console: Console) -> int:
 
 def _slots(planned: Plan) -> Slots:
     trainers = [one.resolved.config.trainer for one in planned.cells]
-    wanted = max(len(trainers), *(trainer.devices for trainer in trainers))
     accelerators: set[str] = {trainer.accelerator for trainer in trainers}
+    wanted = sum(trainer.devices for trainer in trainers)
     return Slots.of_machine(planned.cells[0].resolved.config.sweep.jobs, accelerators, wanted)
 
 
@@ -243,8 +243,6 @@ def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:
     if len({one.resolved.seed for one in planned.cells}) == 1:
         without = pasted(*(word for word in shlex.split(command) if not word.startswith("seed=")))
         why = "differences of one seed say nothing; " if len(planned.cells) > 1 else ""
-        if "--multirun" not in without and " table " not in without:  # one cell, of exp.run
-            without = without.replace("exp", "exp --multirun", 1)
         return f"Next: {why}{without} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in screen.pair(planned)]
     return f"Next: {pasted('exp', 'diff', *two)}" if len(two) == 2 else ""
