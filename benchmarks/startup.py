@@ -33,6 +33,7 @@ def rows() -> Iterator[Row]:
     exp = [sys.executable, "-m", "exp"]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
+        os.environ["EXP_CACHE"] = made  # empty, as on a new machine
         hydra = statistics.median(started([sys.executable, "-c", "import hydra"], folder)[0] for _ in range(3))
         for name, words in COMMANDS.items():
             pairs = [
