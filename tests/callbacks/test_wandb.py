@@ -108,6 +108,7 @@ def test_a_cell_that_diverges_ends_its_run_with_1_and_the_next_has_its_own(train
     assert {row.get("_step") for row in second.history} == set(range(len(second.history)))
 
 
+@pytest.mark.slow
 def test_a_resumed_cell_has_one_run_with_all_its_history(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped as SIGTERM does it, after the first epoch; then gone on with."""
     import signal

@@ -230,6 +230,7 @@ def run(folder: Path, root: Path, *words: str) -> dict[str, Any]:
         return training.run(config, folder, threads=1)
 
 
+@pytest.mark.slow
 def test_a_cell_ends_with_the_same_weights_however_its_images_are_decoded(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

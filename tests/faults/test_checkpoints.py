@@ -42,13 +42,14 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil",
     [
         cut,
-        pytest.param(flip, marks=pytest.mark.slow),
-        pytest.param(empty, marks=pytest.mark.slow),
-        pytest.param(Path.unlink, marks=pytest.mark.slow),
+        flip,
+        empty,
+        Path.unlink,
     ],
     ids=["cut", "flipped", "empty", "gone"],
 )

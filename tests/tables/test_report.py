@@ -136,7 +136,7 @@ document.title = JSON.stringify({ up, down, themes: before !== after, fits,
 
 @pytest.mark.extras
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("width", [500, pytest.param(1280, marks=pytest.mark.slow)])
 def test_in_a_browser(report: Path, width: int) -> None:
     """No complaint on the console (the page's policy turns a request into one); sorting and theme work."""
     probed = report.with_name("probed.html")

@@ -2,12 +2,14 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,7 @@ class Lock:
                 holder = holder_of(self.path)
                 if holder is not None and alive(self.path, holder):
                     raise Locked(f"held by process {holder.get('pid')} on {_short(holder)}") from None
-                if holder is None and _being_written(self.path):
+                if holder is None and (not self.path.exists() or _being_written(self.path)):
                     time.sleep(WRITE_SECONDS / 20)
                     continue
                 self._remove_stale(holder)
@@ -111,19 +113,32 @@ class Lock:
                 os.utime(self.path)
 
     def _remove_stale(self, judged: dict[str, Any] | None) -> None:
-        """Moves the dead lock away; one that was taken anew in between is put back."""
+        """Moves the dead lock away, one process at a time; one that was taken anew in between is left or put back."""
         grave = self.path.with_name(f"{self.path.name}.{self._token}.stale")
-        try:
-            os.rename(self.path, grave)
-        except FileNotFoundError:
-            return
-        taken = holder_of(grave)
-        if taken is not None and taken.get("token") != (judged or {}).get("token"):
+        with _alone(self.path.parent):
+            if not self.path.exists() or _token(holder_of(self.path)) != _token(judged):
+                return  # somebody else was faster
             try:
-                _create(self.path, json.dumps(taken), self._token)
-            except FileExistsError:
-                pass
-        grave.unlink(missing_ok=True)
+                os.rename(self.path, grave)
+            except FileNotFoundError:
+                return
+            taken = holder_of(grave)
+            if taken is not None and _token(taken) != _token(judged):
+                with contextlib.suppress(FileExistsError):
+                    _create(self.path, json.dumps(taken), self._token)
+            grave.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Lets one process at a time in, where the file system can lock a folder; the system ends it with the process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _create(path: Path, text: str, token: str) -> None:
@@ -171,6 +186,10 @@ def holder_of(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def _token(holder: dict[str, Any] | None) -> Any:
+    return (holder or {}).get("token")
 
 
 def alive(path: Path, holder: dict[str, Any]) -> bool:

@@ -100,7 +100,7 @@ def _decides(name: str) -> bool:
     if name.startswith("exp."):
         return not name.startswith(APART)
     file = getattr(sys.modules.get(name), "__file__", None)
-    return file is not None and not name.startswith("__") and plugins.decides(Path(file))
+    return file is not None and not name.startswith("__") and plugins.decides(file)
 
 
 def code_in_use(task: str) -> dict[str, str]:

@@ -33,11 +33,16 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
     for row, column in np.argwhere(counts):  # an empty field says 0 by its colour
         colour = "white" if shares[row, column] > 55 else "black"
         axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
-    labels = [f"{name} ({int(n)})" for name, n in zip(names, support, strict=True)]
-    axes.set_yticks(range(len(names)), labels)
-    axes.set_xlabel("prediction")
-    axes.set_ylabel("label (samples)")
+    # Ticks take matplotlib a third of the time; texts in their places do not.
+    axes.set_axis_off()
+    gap = 0.012 * len(names)
+    for place, (name, n) in enumerate(zip(names, support, strict=True)):
+        axes.text(
+            place, len(names) - 0.5 + gap, name, rotation=40, ha="right", va="top", rotation_mode="anchor", fontsize=10
+        )
+        axes.text(-0.5 - gap, place, f"{name} ({int(n)})", ha="right", va="center", fontsize=10)
+    figure.text(0.5, 0.01, "prediction", ha="center", va="bottom")
+    figure.text(0.01, 0.5, "label (samples)", rotation=90, ha="left", va="center")
     axes.set_title("Row-normalised confusion matrix, %")
     _save(figure, path)
 

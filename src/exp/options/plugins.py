@@ -210,8 +210,11 @@ def watch_package(module: str) -> None:
         watch(Path(spec.origin))
 
 
-def decides(path: Path) -> bool:
+def decides(file: str | Path) -> bool:
     """Returns whether a file is code of a plug-in, or of a user's own beside a file that is a task."""
+    if not _watched and not active():  # nearly always, and asked of thousands of files
+        return False
+    path = Path(file)
     if any(path.is_relative_to(plugin.path) for plugin in active()):
         return True
     return any(path.is_relative_to(root) for root in _watched) and not any(

@@ -41,6 +41,7 @@ def run(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return result, lines
 
 
+@pytest.mark.slow
 def test_stopped_within_an_epoch_it_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, lines = run(tmp_path / "whole")
     original = Keeper.on_train_batch_end
