@@ -53,6 +53,7 @@ def test_a_row_is_void_where_results_differ(monkeypatch: pytest.MonkeyPatch) -> 
     assert not measure.close([torch.ones(2)], [torch.ones(2) + 1e-5], 1e-6)
 
 
+@pytest.mark.slow
 def test_rows_are_printed_one_an_object(tmp_path: Path) -> None:
     path = tmp_path / "two.py"
     path.write_text(

@@ -57,6 +57,7 @@ def test_a_run_that_had_stopped_stops_again() -> None:
     assert trainer.should_stop
 
 
+@pytest.mark.slow
 def test_a_run_that_gets_no_better_ends_early(train: Any) -> None:
     result = train("trainer.max_epochs=15", "trainer.patience=1", "lr=0.0")  # only batch norm's statistics move
     values = [line["top1"] for line in read_metrics(result["path"] / "metrics.jsonl") if line["split"] == "val"]

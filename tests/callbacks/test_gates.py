@@ -197,6 +197,7 @@ def test_a_picture(tmp_path: Path) -> None:
     assert spread_out(list("ab"), 3) == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_a_recorded_cell(train: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     plain = train("att=step2", "trainer.max_epochs=1", f"cells.dir={tmp_path}/plain")
     result = train("att=step2", "trainer.max_epochs=1", "att.record=true")

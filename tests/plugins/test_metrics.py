@@ -74,6 +74,7 @@ def moons(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_judges_a_task_that_is_a_file_and_chooses_its_epoch(moons: Path) -> None:
     done = exp(*OF_MOONS, "max_epochs=3", "trainer.patience=1", "optim.lr=1e-9", cwd=moons)
     assert done.returncode == 0, done.stdout + done.stderr

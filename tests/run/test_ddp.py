@@ -40,6 +40,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_batch_norm_over_two_ranks_is_that_of_one() -> None:
     port = str(free_port())
     ranks = [

@@ -55,10 +55,10 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     "words",
     [
         ["trainer.max_epochs=3", "trainer.val_check_interval=2", "trainer.ema=0.5", "trainer.log_every=1"],
-        ["trainer.max_epochs=9", "trainer.max_steps=8", "trainer.limit_val_batches=1"],
         *(
             pytest.param(words, marks=pytest.mark.slow)
             for words in (
+                ["trainer.max_epochs=9", "trainer.max_steps=8", "trainer.limit_val_batches=1"],
                 ["trainer.max_epochs=2", "trainer.gradient_clip_algorithm=value", "trainer.gradient_clip_val=0.01",
                  "trainer.accumulate_grad_batches=2", "trainer.deterministic=true", "trainer.detect_anomaly=true"],
                 ["trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2", "trainer.limit_train_batches=4"],
@@ -190,6 +190,7 @@ def test_callbacks_see_metrics_stop_runs_and_log(train: Train) -> None:
     assert list(result["path"].rglob("epoch=*.ckpt"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_loaded_as_lightnings_users_do(train: Train) -> None:
     result = train("att=se", "trainer.ema=0.9")
     for kind in (Attention, Task):

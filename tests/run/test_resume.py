@@ -178,6 +178,7 @@ def test_a_cell_taken_over_is_not_written_to(tmp_path: Path) -> None:
     assert not (tmp_path / "last.ckpt").exists()
 
 
+@pytest.mark.slow
 def test_other_data_are_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from exp.cells.cell import Cell
     from exp.run.job import run_cell

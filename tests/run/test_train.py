@@ -74,6 +74,7 @@ def test_the_best_epoch_is_tested(train: Train) -> None:
     assert tested["samples_seen"] == 0
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_checkpoint(train: Train) -> None:
     first = train("trainer.max_epochs=3")
     tuned = train(f"ckpt={first['path'] / 'last.ckpt'}", "trainer.max_epochs=1", "lr=1e-9", "weight_decay=0")
@@ -123,6 +124,7 @@ def test_debugging_options(train: Train, debug: str) -> None:
     assert (len(list(result["path"].glob("*profile*"))) > 0) == ("profiler" in debug)
 
 
+@pytest.mark.slow
 def test_speed_options_run(train: Train) -> None:
     result = train("trainer.precision=bf16-mixed", "trainer.channels_last=true", "optim.clip=1.0")
     assert result["test"]["loss"] > 0

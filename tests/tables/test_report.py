@@ -181,6 +181,7 @@ def test_the_browser_test_would_see_a_request(report: Path) -> None:
 
 
 @pytest.mark.skipif(BROWSER is None or shutil.which("pdftotext") is None, reason="no Chromium or no poppler here")
+@pytest.mark.slow
 def test_printed_it_is_light_with_pictures_and_without_what_has_not_run(report: Path, tmp_path: Path) -> None:
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/browser"]
     command += [f"--print-to-pdf={tmp_path}/page.pdf", f"{report.as_uri()}?theme=dark"]

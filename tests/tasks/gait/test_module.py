@@ -99,6 +99,7 @@ def test_pictures_are_drawn(tmp_path: Path) -> None:
         assert picture.std() > 10
 
 
+@pytest.mark.slow
 def test_the_same_cell_gives_the_same_weights_and_training_lowers_the_loss(tmp_path: Path) -> None:
     given = words("partlstm", "data.rotate=10", "data.erase=0.5", "data.steps=25")
     first, again = run(tmp_path / "a", given), run(tmp_path / "b", given)
