@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from exp.__main__ import run
+from exp.tables.reading import load
 from tests.tables.cells import QUICK, compared
 from tests.tables.test_compare import VALUES
 
@@ -49,3 +50,20 @@ def test_nothing_run_is_nothing_to_export(
     assert run(["export", "modules", "--out", "results"]) == 2
     assert "table modules: nothing of it has run; exp table modules --run" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_choices_made_in_another_table_are_exported_with_the_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [*QUICK, "seed=0,1"]
+    for table in ("activation", "gate"):
+        compared(
+            tmp_path / "multirun", table, words, {name: [90.0, 91.0 + n] for n, name in enumerate(load(table).rows)}
+        )
+    assert run(["export", "gate", *words, "--out", "out"]) == 0
+    (tmp_path / "multirun").rename(tmp_path / "elsewhere")  # the table of activations is not at hand
+    capsys.readouterr()
+    assert run(["table", "gate", "--format", "json", "cells.dir=out/cells", *words]) == 0
+    again, kept = json.loads(capsys.readouterr().out), json.loads((tmp_path / "out" / "table.json").read_text())
+    assert again["rows"] == kept["rows"]

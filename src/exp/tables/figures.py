@@ -147,7 +147,9 @@ def _differences(comparison: Comparison, column: str) -> Figure:
             series.append(Series(row.row.name, index, (Point(test.mean, len(series), low, high),)))
     reference = comparison.plan.table.reference
     title = f"{column}: difference to {reference}, 95 % interval"
-    return Figure(_file_name(f"{column}-difference"), title, "forest", f"difference in {column}", "", tuple(series))
+    return Figure(
+        _file_name(f"{column}-difference"), title, "forest", f"{column} less that of {reference}", "", tuple(series)
+    )
 
 
 def _cost(comparison: Comparison, column: str, cost: str) -> Figure:
