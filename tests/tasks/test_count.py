@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from exp.blocks.triplet import Triplet
-from exp.tasks.count import Counts, count, shapes_only
+from exp.tasks.count import Counts, count, kept, shapes_only
 
 
 def test_by_hand() -> None:
@@ -58,3 +58,26 @@ def test_several_inputs_and_example_tensors() -> None:
 
     counts = count(Model(), torch.zeros(1, 7, dtype=torch.long), (1, 7, 3))
     assert counts == Counts(params=78, macs=7 * 6 * 3, gflops_published=7 * 6 * 3 / 1e9)
+
+
+def test_what_a_forward_pass_keeps_is_what_a_real_one_does() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 1), nn.Flatten(), nn.Linear(256, 5)
+    )
+    own = {parameter.data_ptr() for parameter in net.parameters()}
+    storages = {}
+
+    def note(saved: Tensor) -> Tensor:
+        if saved.data_ptr() not in own:
+            storages[saved.untyped_storage().data_ptr()] = saved.untyped_storage().nbytes()
+        return saved
+
+    x = torch.randn(16, 3, 8, 8)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        held = net(x)
+    del held
+    # Sums of a batch norm do not grow with the batch; nothing else is apart.
+    assert 16 * kept(net, (1, 3, 8, 8)) == pytest.approx(sum(storages.values()), rel=0.02)
+    images, first, activated, second = 3 * 64, 8 * 64, 8 * 64, 4 * 64
+    assert kept(net, (1, 3, 8, 8)) == 4 * (images + first + activated + second) + 4 * 8 * 2 // 2

@@ -1,12 +1,14 @@
-"""``exp cost [OPTION=VALUE] ...``: parameters, MACs and FLOPs of a model.
+"""``exp cost [OPTION=VALUE] ...``: parameters, MACs and FLOPs of a model, memory of a step, cells at once.
 
-Parameters, multiply-accumulates and FLOPs of the model that the overrides choose, for one sample; needs no data.
-A task may add to them: gait says what its LSTM keeps for the backward pass.
+Parameters, multiply-accumulates and FLOPs of the model that the overrides choose, for one sample; the memory of a
+training step; and how many such cells at once this machine has room for. It needs no data. A task may add to them: gait
+says what its LSTM keeps for the backward pass.
 """
 
 import argparse
 
 from exp.commands.front import add_composition, add_format, add_overrides, resolved_by, show
+from exp.sweep.packing import Room, cells_at_once, room_here
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: A choice or option is wrong.
     """
     resolved = resolved_by(options, options.overrides)
-    from exp.tasks.build import cost
+    from exp.tasks.build import cost, step_cost
 
     counts = cost(resolved.config)
     lines = [
@@ -35,10 +37,27 @@ def run(options: argparse.Namespace) -> int:
         lines[1:1] = [f"MACs (conv+linear)  {counts['macs']:>18,}", published]
     else:
         lines.append("MACs are counted where the module has an example_input_array")
+    step = step_cost(resolved.config)
+    if step:
+        room = room_here(on_gpus=resolved.config.trainer.accelerator != "cpu")
+        step["jobs"] = cells_at_once(room, step["step_bytes"], step["operations"])
+        lines += [
+            f"memory of a step    {step['step_bytes'] / 1e9:>15.2f} GB  ({step['samples']} samples; weights, gradients,"
+            f" optimizer {step['state_bytes'] / 1e9:.2f})",
+            f"cells at once here  {step['jobs']:>18}  ({_has(room)}; sweep.jobs={step['jobs']})",
+        ]
+        counts |= step
     if resolved.narrowed:
         lines.append(f"{resolved.narrowed} by recipe={resolved.config.recipe}")
     show(counts, "\n".join(lines), options.format)
     return 0
+
+
+def _has(room: Room) -> str:
+    """Returns what a machine has, as a person writes it."""
+    if room.gpus:
+        return f"{room.gpus} GPUs of {room.gpu_memory / 1e9:.0f} GB, {room.cores} cores"
+    return f"{room.cores} cores, {room.memory / 1e9:.0f} GB free"
 
 
 _NAMED = ("params", "macs", "gflops_published")

@@ -11,6 +11,17 @@ FAULTY_CHANNELS = range(2, 8)
 """Input channels at which the kernel is faulty."""
 
 
+def takes_faulty_kernel(model: nn.Module) -> bool:
+    """Returns whether a model in channels_last would take the faulty kernel."""
+    return any(
+        type(part) is nn.Conv2d
+        and part.kernel_size == (1, 1)
+        and max(part.stride) > 1
+        and part.in_channels in FAULTY_CHANNELS
+        for part in model.modules()
+    )
+
+
 class StridedPointwise(nn.Conv2d):
     """A 1x1 convolution without bias, x (B, C, H, W) -> (B, out_channels, ceil(H / stride), ceil(W / stride)).
 

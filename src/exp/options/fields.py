@@ -198,7 +198,7 @@ def coerce(value: Any, annotation: Any, where: str) -> Any:
             continue
     allowed = choices(annotation)
     if allowed:
-        listed = ", ".join(map(str, allowed))
+        listed = ", ".join(map(_typed, allowed))
         raise ConfigError(f"{where}={value}: not one of {listed}{nearest(value, allowed)}")
     raise ConfigError(f"{where}={value}: expected {describe(annotation)}, got {type(value).__name__}")
 
@@ -207,7 +207,7 @@ def describe(annotation: Any) -> str:
     """Returns an annotation as a person writes it: ``int``, ``float or none``, ``a|b|c``."""
     allowed = choices(annotation)
     if allowed and typing.get_origin(annotation) is typing.Literal:
-        return "|".join(map(str, allowed))
+        return "|".join(map(_typed, allowed))
     if annotation is type(None):
         return "none"
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
@@ -215,6 +215,11 @@ def describe(annotation: Any) -> str:
     if typing.get_origin(annotation) is list:
         return f"a list of {describe(typing.get_args(annotation)[0])}"
     return getattr(annotation, "__name__", str(annotation))
+
+
+def _typed(value: Any) -> str:
+    """Returns a value of a choice as it is typed: ``true``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def explain(schema: type, name: str) -> str:

@@ -190,7 +190,7 @@ class BlockOptions(Part):
 
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""
-        if self.record and config.trainer.compile:
+        if self.record and config.trainer.compile is True:
             return "att.record=true: a compiled model cannot be watched; leave trainer.compile out"
         return None
 

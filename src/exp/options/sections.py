@@ -136,10 +136,10 @@ class Trainer(Section):
     """Whether optim.clip bounds the norm of all gradients together, or the size of each of their numbers."""
     sync_batchnorm: bool = option(True, devices=range(2, 65536))
     """Whether batch norm sees the whole batch over all devices."""
-    channels_last: bool = False
-    """Memory format in which convolutions are fastest with bf16 and on GPUs."""
-    compile: bool = False
-    """torch.compile with static shapes."""
+    channels_last: Literal["auto", True, False] = "auto"
+    """Memory format of images and convolutions; auto measures both at a long run's first start and takes the faster."""
+    compile: Literal["auto", True, False] = "auto"
+    """torch.compile with static shapes; auto tries it where hours of training may repay it."""
     deterministic: bool = False
     """Operators that give the same bits each time, also on GPUs; one that cannot is an error. CPUs do so anyway."""
     threads: int = option(0, at_least(0), identity=False)

@@ -5,6 +5,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from exp.options.errors import ConfigError
 from exp.options.sections import Trainer
 from exp.options.weights import OWN, TIMM
 from exp.run.ddp import ALONE, Rank, Ranks
+from exp.run.layout import choose, lay_out
 from exp.tasks.adopted import Adopted
 from exp.tasks.base import Loader, Task
 from exp.tasks.build import build_task, cost
@@ -79,14 +81,14 @@ def run(
     keeper = _keeper(config, folder, held)
     metrics = MetricsFile(folder / "metrics.jsonl")
     recorder = Recorder(metrics, log_every=config.trainer.log_every, report=report)
-    extras, after = _extras(config, metrics)
-    extras = [Books(task), *extras] if isinstance(task, Adopted) else extras
+    extras, after = _extras(task, metrics)
     callbacks = [*extras, *own_callbacks(config.callbacks.use), recorder, *views, keeper, *after]
     # What an unchanged module logs is in the lines of training and evaluation already.
     logger = MetricsLogger(metrics, folder, writes=rank.rank == 0 and not isinstance(task, Adopted))
     trainer = build_trainer(config, folder, rank, device, callbacks, logger)
     logger.epoch = lambda: trainer.current_epoch
     given = _loaders(task, device, rank)
+    laid_out = _settle(task, folder, device, rank)
     if config.trainer.max_epochs:
         checkpoint = resumable(folder, tell=trainer.is_global_zero)
         keeper.last_is_good = checkpoint is not None and checkpoint.name == LAST
@@ -101,7 +103,7 @@ def run(
     for gates in (extra for extra in extras if isinstance(extra, GateRecord)):
         result |= gates.result
         record_maps(task, folder)
-    return result | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
+    return result | laid_out | cost(config) | task.finish(folder, keeper.best, read_metrics(metrics.path))
 
 
 def _keeper(config: Config, folder: Path, held: Callable[[], bool]) -> Keeper:
@@ -149,8 +151,6 @@ def prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted
     if config.trainer.precision == "64-true":
         # Lightning does so after it has read a checkpoint, which would round the weights to float32.
         task.lightning.double()
-    if config.trainer.channels_last:
-        task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.ckpt:
         load_weights(task, config.ckpt)
     elif config.model.init != OWN:
@@ -159,8 +159,7 @@ def prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted
             print(note, flush=True)
     if rank.world_size > 1 and config.trainer.sync_batchnorm and isinstance(task, Task):
         task.model = synchronised(task.model, device)
-    if config.trainer.compile:
-        task.model.compile(dynamic=False)
+    lay_out(task.model, config)
     return task
 
 
@@ -184,17 +183,40 @@ def _loaders(task: Task | Adopted, device: torch.device, rank: Rank) -> dict[str
     return {"fit": fit, "test": {"dataloaders": loader("test")}}
 
 
-def _extras(config: Config, metrics: MetricsFile) -> tuple[list[pl.Callback], list[pl.Callback]]:
+def _settle(task: Task | Adopted, folder: Path, device: torch.device, rank: Rank) -> dict[str, Any]:
+    """Lays the model out as measurement says where the options leave it open; returns the choice for the record."""
+    if not isinstance(task, Task) or not task.train_loader:
+        return {}
+    options = task.config.trainer
+    micro_batches = task.steps_per_epoch * options.accumulate * options.max_epochs
+    if options.max_steps >= 0:
+        micro_batches = min(micro_batches, options.max_steps * options.accumulate)
+    layout = choose(task, task.train_loader, folder, device, batches=micro_batches, leads=rank.rank == 0)
+    if not layout.why:
+        return {}
+    task.config = layout.settle(task.config)
+    lay_out(task.model, task.config)
+    if rank.rank == 0:
+        print(layout, flush=True)
+    return {"layout": asdict(layout)}
+
+
+def _extras(task: Task | Adopted, metrics: MetricsFile) -> tuple[list[pl.Callback], list[pl.Callback]]:
     """Returns the callbacks that the options ask for: those that come before what saves, and those after it."""
-    options, task = config.trainer, config.task
-    extras: list[pl.Callback] = []
+    config = task.config
+    options = config.trainer
+    extras: list[pl.Callback] = [Books(task)] if isinstance(task, Adopted) else []
     after: list[pl.Callback] = []
     if options.ema:
         average = WeightAverage(options.ema)
         extras.append(average)
         after.append(average.back)
     if options.patience:
-        extras.append(ResumableEarlyStopping(patience=options.patience, monitor=task.logged(), mode=monitored(task)[1]))
+        extras.append(
+            ResumableEarlyStopping(
+                patience=options.patience, monitor=config.task.logged(), mode=monitored(config.task)[1]
+            )
+        )
     if options.gradient_norms:
         extras.append(GradientNorms(metrics.write, options.gradient_norms))
     if getattr(config.att, "record", False):

@@ -175,6 +175,12 @@ class Task(pl.LightningModule, abc.ABC):
         """Further scores of the epoch's training batches, over all ranks; called once at its end."""
         return {}
 
+    @property
+    def micro_batch(self) -> int:
+        """Samples of a forward pass in training, on one device."""
+        options: Any = self.config.data
+        return -(-int(options.batch_size) // (self.config.trainer.devices * self.config.trainer.accumulate))
+
     def extra_costs(self) -> dict[str, float]:
         """What there is to say of the model's cost beside parameters and MACs, by name; nothing as a rule."""
         return {}

@@ -11,7 +11,7 @@ from exp.options.config import Config
 from exp.options.parts import BlockOptions, NoAttention
 from exp.tasks.adopted import Adopted
 from exp.tasks.base import Task, stable_seed
-from exp.tasks.count import count, shapes_only
+from exp.tasks.count import count, kept, shapes_only
 
 _WEIGHTS = 0xC0FFEE
 """Keeps the random numbers of starting weights apart from all others that follow from a cell's seed."""
@@ -96,3 +96,29 @@ def cost(config: Config) -> dict[str, Any]:
     counts = count(task.model, *example)
     known = {"params": counts.params, "macs": counts.macs, "gflops_published": round(counts.gflops_published, 4)}
     return known | task.extra_costs()
+
+
+def step_cost(config: Config) -> dict[str, int]:
+    """Returns what a training step of a cell takes on one device, counted without data or memory.
+
+    ``samples`` of a micro-batch; ``state_bytes`` of weights, gradients and the optimizer's averages; ``step_bytes``,
+    those and what the forward pass keeps for the backward pass; ``operations``, two for a multiply-accumulate, forward
+    and backward. Nothing is known of an unchanged LightningModule.
+    """
+    with shapes_only() if config.task.counted_on_meta else nullcontext():
+        task = build_task(config)
+    if not isinstance(task, Task):
+        return {}
+    shapes, samples = task.example_shapes(), task.micro_batch
+    size = {"64-true": 8, "32-true": 4}.get(config.trainer.precision, 2)
+    weights = 2 if config.trainer.precision == "bf16-true" else max(4, size)
+    averages = 1 if config.optim.name == "sgd" else 2
+    counts = count(task.model, *shapes)
+    state = counts.params * weights * (2 + averages)
+    kept_bytes = kept(task.model, *shapes) * size // 4 * samples
+    return {
+        "samples": samples,
+        "state_bytes": state,
+        "step_bytes": state + kept_bytes,
+        "operations": 3 * 2 * counts.macs * samples,
+    }

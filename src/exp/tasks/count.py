@@ -79,10 +79,7 @@ def count(model: nn.Module, *inputs: tuple[int, ...] | Tensor) -> Counts:
         *inputs: The forward's arguments: a shape with the batch axis (batch 1 gives the figures of the tables), taken
             as float32, or an example tensor, whose shape and dtype are used.
     """
-    # Parameters and buffers go to the meta device during the copy, so that no weight is ever duplicated.
-    state = [*model.parameters(), *model.buffers()]
-    memo = {id(t): _to_meta(t) for t in state}
-    twin = copy.deepcopy(model, memo).eval()
+    twin = _on_meta(model).eval()
     args = [_to_meta(x) if isinstance(x, Tensor) else torch.empty(x, device="meta") for x in inputs]
     extra_ops, extra_macs = 0, 0
 
@@ -111,6 +108,35 @@ def count(model: nn.Module, *inputs: tuple[int, ...] | Tensor) -> Counts:
     macs = counter.get_total_flops() // 2 + extra_macs
     params = sum(p.numel() for p in model.parameters())
     return Counts(params, macs, (macs + extra_ops) / 1e9)
+
+
+def kept(model: nn.Module, *shapes: tuple[int, ...]) -> int:
+    """Returns the bytes that a forward pass in training keeps for the backward pass, for one sample, in float32.
+
+    Args:
+        model: As for `count`; its parameters do not count.
+        *shapes: Of its inputs for a batch of one.
+    """
+    twin = _on_meta(model).train()
+    storages = {}
+    own = {tensor.untyped_storage()._cdata for tensor in (*twin.parameters(), *twin.buffers())}
+
+    def note(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        if storage._cdata not in own:
+            storages[storage._cdata] = storage
+        return x
+
+    inputs = [torch.empty((2, *shape[1:]), device="meta") for shape in shapes]  # batch norm asks for two samples
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        held = twin(*inputs)
+    del held
+    return sum(storage.nbytes() for storage in storages.values()) // 2
+
+
+def _on_meta(model: nn.Module) -> nn.Module:
+    """Returns a copy whose parameters and buffers go to the meta device at once, so that no weight is duplicated."""
+    return copy.deepcopy(model, {id(t): _to_meta(t) for t in (*model.parameters(), *model.buffers())})
 
 
 def _same(x: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class ImageTask(Task):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps images (n, C, H, W) to logits (n, outputs)."""
-        if self.config.trainer.channels_last:
+        if self.config.trainer.channels_last is True:
             images = images.contiguous(memory_format=torch.channels_last)
         return self.model(images)
 

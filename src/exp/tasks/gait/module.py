@@ -189,6 +189,12 @@ class Gait(Task):
         """The net's LSTM over time, None where it has none."""
         return next((module for module in self.model.modules() if isinstance(module, FrameLSTM)), None)
 
+    @property
+    def micro_batch(self) -> int:
+        """Clips of a forward pass in training, on one device."""
+        data, trainer = self.config.data, self.config.trainer
+        return -(-data.batch_subjects * data.batch_clips // (trainer.devices * trainer.accumulate))
+
     def extra_costs(self) -> dict[str, float]:
         """Returns what the LSTM keeps for its backward pass on one device, and the chunks in which it runs.
 
@@ -198,9 +204,8 @@ class Gait(Task):
         lstm = self._lstm
         if lstm is None:
             return {}
-        data, trainer = self.config.data, self.config.trainer
-        walks = -(-data.batch_subjects * data.batch_clips // (trainer.devices * trainer.accumulate))
-        each = {"64-true": 8, "32-true": 4}.get(trainer.precision, 2)
+        data, walks = self.config.data, self.micro_batch
+        each = {"64-true": 8, "32-true": 4}.get(self.config.trainer.precision, 2)
         gib = lstm.estimate(walks, data.frames, each=each) / 2**30
         return {
             "lstm_gib": round(gib, 4),

@@ -200,7 +200,7 @@ class Lane(Task):
         return loss, len(images)
 
     def _laid_out(self, images: Tensor) -> Tensor:
-        last = self.config.trainer.channels_last
+        last = self.config.trainer.channels_last is True
         return images.contiguous(memory_format=torch.channels_last) if last else images
 
     def _token_losses(self, logits: Tensor, ids: Tensor) -> Tensor:
