@@ -1,13 +1,16 @@
-"""CBAM, squeeze-and-excitation and ECA against their written-out forms."""
+"""CBAM, squeeze-and-excitation and ECA against their written-out forms; channel gates on large maps and on small."""
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from exp.blocks.cbam import CBAM
+from exp.blocks.coordinate import CoordinateAttention
 from exp.blocks.eca import ECA
 from exp.blocks.squeeze_excite import SqueezeExcite
+from exp.blocks.step2 import Step2
+from exp.blocks.triplet import Triplet
 from tests.blocks.battery import CHANNELS, images, randomise
 
 GLOBAL = {
@@ -67,3 +70,23 @@ def test_eca_convolves_along_the_channels() -> None:
     mean = F.pad(x.mean((2, 3)), (2, 2))
     logit = sum(mean[:, i : i + CHANNELS] * block.conv.weight[0, 0, i] for i in range(5))
     torch.testing.assert_close(block(x), x * torch.sigmoid(logit)[:, :, None, None])
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("kind", [CBAM, CoordinateAttention, ECA, SqueezeExcite, Step2, Triplet])
+def test_small_maps_have_the_same_derivatives(
+    kind: type[nn.Module], layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = kind(CHANNELS).double()
+    randomise(block)
+    x = images(2, (7, 5)).contiguous(memory_format=layout).requires_grad_()
+    wanted = [x, *block.parameters()]
+    found = []
+    for fewest in (0, x.numel() + 1):
+        monkeypatch.setattr("exp.layers.stored.FEWEST", fewest)
+        y = block(x)
+        once = torch.autograd.grad(y.square().sum(), x, create_graph=True)[0]
+        # A bias before a batch norm has no second derivative.
+        twice = torch.autograd.grad(once.sin().sum(), wanted, allow_unused=True, materialize_grads=True)
+        found.append([y, once, *torch.autograd.grad(block(x).square().sum(), wanted), *twice])
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-10)

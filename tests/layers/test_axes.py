@@ -1,13 +1,13 @@
 """Statistics along several axes and products with gates: equal to their plain forms, and lean in what they keep."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
 from exp.layers.axis_gates import scaled
-from exp.layers.axis_pools import indexed_max, pool_axes
+from exp.layers.axis_pools import Axis, indexed_max, pool_axes, pooled
 from exp.layers.pools import pool_axis
 from exp.layers.stored import FEWEST, stored
 
@@ -15,6 +15,7 @@ from exp.layers.stored import FEWEST, stored
 @pytest.fixture(autouse=True)
 def as_on_large_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exp.layers.stored.FEWEST", 0)
+    monkeypatch.setattr("exp.layers.stored.PIECE", 1)
 
 
 def test_small_maps_take_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +100,36 @@ def test_second_derivatives() -> None:
     )
 
 
+def test_a_gate_for_the_whole_batch_is_broadcast() -> None:
+    x, gate = image((3, 5, 7, 4), torch.contiguous_format), torch.rand(1, 5, 1, 1, dtype=torch.float64)
+    torch.testing.assert_close(scaled(x, [(gate,)]), x * gate)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("names", [("avg",), ("max", "avg")], ids=str)
+def test_pools_over_both_positions(names: tuple[str, ...], shape: tuple[int, ...], layout: torch.memory_format) -> None:
+    x = image(shape, layout, flat=True)
+    found, grad = gradients(lambda x: pool_axes(x, names, [(2, 3), 1]), x)
+    plain, expected = gradients(lambda x: plain_pools(x, names, [(2, 3), 1]), x)
+    torch.testing.assert_close(found, plain, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(grad, expected, rtol=1e-12, atol=1e-12)
+
+
+def plain_pools(x: Tensor, names: tuple[str, ...], axes: Sequence[Axis]) -> list[Tensor]:
+    flats = [(x, axis) if isinstance(axis, int) else (x.flatten(*axis), axis[0]) for axis in axes]
+    return [torch.stack([pool_axis(flat, name, axis) for name in names], 1) for flat, axis in flats]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_the_gradient_is_right_where_a_second_derivative_is_wanted(layout: torch.memory_format) -> None:
+    x = image((2, 3, 4, 3), layout)
+    y = scaled(x, [(x.mean((2, 3), keepdim=True).sigmoid(),)])
+    (wanted,) = torch.autograd.grad(y, x, torch.ones_like(y), create_graph=True)
+    (expected,) = torch.autograd.grad(x * x.mean((2, 3), keepdim=True).sigmoid(), x, torch.ones_like(y))
+    torch.testing.assert_close(wanted, expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_nothing_of_the_maps_size_but_the_map_is_kept(layout: torch.memory_format) -> None:
     x, (a, b, *_) = image((2, 16, 32, 20), layout), gates((2, 16, 32, 20))
@@ -111,3 +142,105 @@ def test_nothing_of_the_maps_size_but_the_map_is_kept(layout: torch.memory_forma
     with torch.autograd.graph.saved_tensors_hooks(note, lambda one: one):
         scaled(x, [(a,), (b,)]), pool_axes(x, ("max", "avg"), (1, 2, 3))
     assert sum(kept.values()) < 1.5 * x.untyped_storage().nbytes()
+
+
+GATED: list[tuple[list[Axis], tuple[tuple[int, ...], ...]]] = [
+    ([(2, 3)], ((0,),)),
+    ([1], ((0,),)),
+    ([3, 2], ((0, 1),)),
+    ([2, 3, 1], ((0,), (1,), (2,))),
+]
+"""Axes of statistics, and how the gates made of them are joined: as most blocks have it."""
+
+
+def gated(
+    x: Tensor, axes: list[Axis], plan: tuple[tuple[int, ...], ...], names: tuple[str, ...], *, plain: bool = False
+) -> Tensor:
+    """Returns x times gates that are made of its own statistics."""
+    if plain:
+        planes = plain_pools(x, names, axes)
+        joint = None
+    else:
+        planes, joint = pooled(x, names, axes, plan)
+        assert joint is not None
+    made = [(one * torch.arange(1, one.shape[1] + 1).view(1, -1, *[1] * (one.dim() - 2))).sum(1) for one in planes]
+    made = [
+        (one.unsqueeze(axis) if isinstance(axis, int) else one[..., None, None]).sigmoid()
+        for one, axis in zip(made, axes, strict=True)
+    ]
+    if plain:
+        return x * sum(torch.stack(torch.broadcast_tensors(*(made[n] for n in term))).prod(0) for term in plan)
+    return scaled(x, [[made[n] for n in term] for term in plan], joint)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=str)
+@pytest.mark.parametrize("names", [("avg",), ("max", "avg")], ids=str)
+@pytest.mark.parametrize(("axes", "plan"), GATED, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_gates_of_the_maps_own_statistics(
+    shape: tuple[int, ...],
+    layout: torch.memory_format,
+    axes: list[Axis],
+    plan: tuple[tuple[int, ...], ...],
+    names: tuple[str, ...],
+    dtype: torch.dtype,
+    tolerance: float,
+) -> None:
+    x = image(shape, layout).detach().to(dtype).requires_grad_()
+    (found,), grad = gradients(lambda x: [gated(x, axes, plan, names) + x.square()], x)
+    (expected,), wanted = gradients(lambda x: [gated(x, axes, plan, names, plain=True) + x.square()], x)
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(grad, wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("axes", "plan"), GATED, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_derivatives_of_gates_of_the_maps_own_statistics(
+    layout: torch.memory_format, axes: list[Axis], plan: tuple[tuple[int, ...], ...]
+) -> None:
+    x = image((2, 3, 4, 3), layout)
+    names = ("max", "avg")
+    assert torch.autograd.gradcheck(lambda x: gated(x, axes, plan, names), (x,), fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda x: gated(x, axes, plan, names), (x,), fast_mode=True)
+    firsts = [
+        torch.autograd.grad(gated(x, axes, plan, names, plain=plain).square().sum(), x, create_graph=True)[0]
+        for plain in (False, True)
+    ]
+    torch.testing.assert_close(*firsts, rtol=1e-12, atol=1e-12)
+
+
+def test_the_gradient_of_the_product_is_left_as_it_is() -> None:
+    x = image((2, 3, 4, 3), torch.contiguous_format)
+    grad = torch.randn_like(x)
+    kept = grad.clone()
+    gated(x, [(2, 3)], ((0,),), ("avg",)).backward(grad)
+    assert torch.equal(grad, kept)
+
+
+def test_the_map_has_its_gradient_whatever_the_gates_have() -> None:
+    x = image((2, 3, 4, 3), torch.contiguous_format)
+    weight = torch.rand(2, 3, 1, 1, dtype=torch.float64).requires_grad_()
+
+    def grad(of: Callable[[], Tensor], *wanted: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(of().sum(), wanted)
+
+    def detached() -> Tensor:
+        (mean,), joint = pooled(x, ("avg",), [(2, 3)], ((0,),))
+        return scaled(x, [(mean.transpose(1, 2).unsqueeze(3).detach() * weight,)], joint)
+
+    def aside() -> Tensor:
+        with torch.no_grad():
+            (mean,), joint = pooled(x, ("avg",), [(2, 3)], ((0,),))
+        return scaled(x, [(mean.transpose(1, 2).unsqueeze(3) * weight,)], joint)
+
+    def other_gates() -> Tensor:
+        (mean,), joint = pooled(x, ("avg",), [(2, 3)], ((0,),))
+        return scaled(x, [(mean.transpose(1, 2).unsqueeze(3).detach() * weight,), (torch.zeros_like(x),)], joint)
+
+    fixed = x.detach().mean((2, 3), keepdim=True)
+    expected = grad(lambda: x * fixed * weight, x, weight)
+    for way in (detached, aside, other_gates):
+        torch.testing.assert_close(grad(way, x, weight), expected)
+    x.requires_grad_(False)
+    torch.testing.assert_close(grad(detached, weight), expected[1:])

@@ -6,13 +6,13 @@ pool is the sum form).
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from exp.blocks.options import CBAMOptions
 from exp.blocks.plane_gate import PlaneGate
 from exp.layers.activations import make_gate
-from exp.layers.pools import pool_axis
+from exp.layers.axis_gates import scaled
+from exp.layers.axis_pools import pooled
 
 
 class CBAM(nn.Module):
@@ -46,10 +46,12 @@ class CBAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (B, C, H, W) times the channel gate, then times the spatial gate; same shape."""
-        flat = x.flatten(2)
-        pooled = torch.stack([pool_axis(flat, name, 2) for name in self.pools], 1)
-        x = x * self.gate(self.mlp(pooled).sum(1))[:, :, None, None]
-        return x if self.spatial is None else x * self.spatial(x)
+        (statistics,), joint = pooled(x, self.pools, [(2, 3)], ((0,),))
+        x = scaled(x, [(self.gate(self.mlp(statistics).sum(1))[:, :, None, None],)], joint)
+        if self.spatial is None:
+            return x
+        (planes,), joint = pooled(x, self.spatial.pools, [1], ((0,),))
+        return scaled(x, [(self.spatial(x, planes),)], joint)
 
 
 def _spatial_gate(options: CBAMOptions) -> PlaneGate:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from exp.blocks.options import CoordinateAttentionOptions
 from exp.layers.activations import make_activation, make_gate
-from exp.layers.axis_gates import scaled
-from exp.layers.axis_pools import pool_axes
+from exp.layers.axis_gates import Joint, scaled
+from exp.layers.axis_pools import pooled
 from exp.layers.backend import eager_on_cpu
 
 Plane = Literal["hw", "cw", "ch"]
@@ -71,12 +71,22 @@ class CoordinateGates(nn.Module):
         self.conv_w = nn.Conv2d(hidden, width, (kernel, 1), padding=padding, bias=options.bias)
         self.gate = make_gate(options.gate)
 
-    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the two maps before the gate, each broadcastable to x (B, C, H, W): first along A, then along B."""
+    def pooled(self, x: Tensor) -> tuple[list[Tensor], Joint | None]:
+        """Returns the statistics of x (B, C, H, W) over B and over A, and what ``scaled`` takes with the gates."""
+        _, axis_a, axis_b = _AXES[self.plane]
+        return pooled(x, self.pools, [axis_b, axis_a], ((0, 1),))
+
+    def logits(self, x: Tensor, statistics: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Returns the two maps before the gate, each broadcastable to x (B, C, H, W): first along A, then along B.
+
+        Args:
+            x: (B, C, H, W).
+            statistics: Those of ``pooled``; taken here if not given.
+        """
         axis_r, axis_a, axis_b = _AXES[self.plane]
         size_a = x.shape[axis_a]
         # (n, P, r, a + b): every profile with the mixed axis r before the position.
-        over_b, over_a = pool_axes(x, self.pools, [axis_b, axis_a])
+        over_b, over_a = self.pooled(x)[0] if statistics is None else statistics
         profiles = torch.cat([self._mixed_first(over_b, axis_b), self._mixed_first(over_a, axis_a)], 3)
         if self.plane == "hw":
             out_a, out_b = self._channel_logits(profiles.flatten(1, 2), size_a)
@@ -99,9 +109,9 @@ class CoordinateGates(nn.Module):
         along_h, along_w = hidden.split(sizes, 1)
         return _pointwise(self.conv_h, along_h).transpose(1, 2), _pointwise(self.conv_w, along_w).transpose(1, 2)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the two gates, each broadcastable to x (B, C, H, W)."""
-        logit_a, logit_b = self.logits(x)
+    def forward(self, x: Tensor, statistics: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Returns the two gates, each broadcastable to x (B, C, H, W); the arguments are those of ``logits``."""
+        logit_a, logit_b = self.logits(x, statistics)
         return self.gate(logit_a), self.gate(logit_b)
 
     def _mixed_first(self, profile: Tensor, pooled: int) -> Tensor:
@@ -138,7 +148,9 @@ class CoordinateAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (B, C, H, W) times the gates, same shape; the products of several planes are averaged."""
-        gates = [plane(x) for plane in self.planes.values()]
-        if len(gates) > 1:
+        first, *others = cast("list[CoordinateGates]", list(self.planes.values()))
+        statistics, joint = first.pooled(x)
+        gates = [first(x, statistics), *(plane(x) for plane in others)]
+        if others:
             gates = [(along / len(gates), across) for along, across in gates]
-        return scaled(x, gates)
+        return scaled(x, gates, joint)

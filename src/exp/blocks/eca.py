@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from exp.blocks.options import ECAOptions
 from exp.layers.activations import make_gate
+from exp.layers.axis_gates import scaled
+from exp.layers.axis_pools import pooled
 
 
 class ECA(nn.Module):
@@ -33,5 +35,6 @@ class ECA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (B, C, H, W) times the channel gate, same shape."""
-        logit = self.conv(x.mean((2, 3)).unsqueeze(1)).squeeze(1)
-        return x * self.gate(logit)[:, :, None, None]
+        (mean,), joint = pooled(x, ("avg",), [(2, 3)], ((0,),))
+        gate = self.gate(self.conv(mean).squeeze(1))
+        return scaled(x, [(gate[:, :, None, None],)], joint)

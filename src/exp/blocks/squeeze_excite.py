@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from exp.blocks.options import SqueezeExciteOptions
 from exp.layers.activations import make_activation, make_gate
+from exp.layers.axis_gates import scaled
+from exp.layers.axis_pools import pooled
 
 
 class SqueezeExcite(nn.Module):
@@ -33,4 +35,6 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (B, C, H, W) times the channel gate, same shape."""
-        return x * self.gate(self.fc2(self.act(self.fc1(x.mean((2, 3), keepdim=True)))))
+        (mean,), joint = pooled(x, ("avg",), [(2, 3)], ((0,),))
+        gate = self.gate(self.fc2(self.act(self.fc1(mean.transpose(1, 2).unsqueeze(3)))))
+        return scaled(x, [(gate,)], joint)

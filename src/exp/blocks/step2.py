@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from exp.blocks.options import Step2Options
 from exp.blocks.step2_channel import Step2Channel
 from exp.blocks.step2_spatial import Step2Spatial
+from exp.layers.axis_gates import scaled
+from exp.layers.axis_pools import pooled
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,10 @@ class Step2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the attended features of x (B, C, H, W), same shape."""
-        y = x * self.channel(x)
-        y = y * self.spatial(y)
+        (statistics,), joint = pooled(x, ("avg", "max"), [(2, 3)], ((0,),))
+        y = scaled(x, [(self.channel(x, statistics),)], joint)
+        (planes,), joint = pooled(y, ("avg", "max"), [1], ((0,),))
+        y = scaled(y, [(self.spatial(y, planes),)], joint)
         return x + self.alpha * (y - x) if self.residual else y
 
     def forward_with_maps(self, x: Tensor) -> tuple[Tensor, Step2Maps]:

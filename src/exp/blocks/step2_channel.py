@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from exp.blocks.options import Step2Options
 from exp.blocks.temperature import Temperature
 from exp.layers.activations import make_activation, make_gate
+from exp.layers.axis_pools import pool_axes
 
 
 class Step2Channel(nn.Module):
@@ -41,9 +42,16 @@ class Step2Channel(nn.Module):
         )
         self.gate = make_gate(options.gate)
 
-    def forward(self, x: Tensor) -> Tensor:
-        average = x.mean((2, 3), keepdim=True)
-        largest = x.flatten(2).max(2)[0][:, :, None, None]
+    def forward(self, x: Tensor, statistics: Tensor | None = None) -> Tensor:
+        """Returns the gate.
+
+        Args:
+            x: (B, C, H, W).
+            statistics: Its mean and maximum over the positions (B, 2, C) as of ``pool_axes``; taken here if not given.
+        """
+        if statistics is None:
+            (statistics,) = pool_axes(x, ("avg", "max"), [(2, 3)])
+        average, largest = statistics[..., None, None].unbind(1)
         a, m = self.mlp(average), self.mlp(largest)
         if self.router is None:
             logits = a + m

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from exp.blocks.options import Step2Options
 from exp.blocks.temperature import Temperature
 from exp.layers.activations import make_gate
+from exp.layers.axis_pools import pool_axes
 
 
 def coordinates(x: Tensor, how: Literal["minus1to1", "0to1"]) -> Tensor:
@@ -110,15 +111,16 @@ class Step2Spatial(nn.Module):
         )
         self.gate = make_gate(options.gate)
 
-    def inputs(self, x: Tensor) -> Tensor:
-        """Returns the input of branches and router: mean, maximum, and the coordinates where there are any."""
-        maps = [x.mean(1, keepdim=True), x.max(1, keepdim=True)[0]]
-        if self.coord != "none":
-            maps.append(coordinates(x, self.coord))
-        return torch.cat(maps, 1)
+    def forward(self, x: Tensor, planes: Tensor | None = None) -> Tensor:
+        """Returns the gate.
 
-    def forward(self, x: Tensor) -> Tensor:
-        s = self.inputs(x)
+        Args:
+            x: (B, C, H, W).
+            planes: Its mean and maximum over the channels (B, 2, H, W) as of ``pool_axes``; taken here if not given.
+        """
+        if planes is None:
+            (planes,) = pool_axes(x, ("avg", "max"), [1])
+        s = planes if self.coord == "none" else torch.cat([planes, coordinates(x, self.coord)], 1)
         logits = torch.cat([branch(s) for branch in self.branches], 1)
         if self.router is not None:
             logits = (logits * self.router_weights(self.router(s[:, : self.seen]))).sum(1, keepdim=True)

@@ -18,7 +18,7 @@ from exp.blocks.options import PlaneGateOptions, TripletOptions
 from exp.blocks.plane_gate import POOLED_AXIS, Plane, PlaneGate
 from exp.layers.activations import make_activation, make_gate
 from exp.layers.axis_gates import scaled
-from exp.layers.axis_pools import pool_axes
+from exp.layers.axis_pools import pooled
 from exp.layers.backend import eager_on_cpu
 
 
@@ -71,7 +71,8 @@ class TripletBase(nn.Module, abc.ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (B, C, H, W) times the fused maps, same shape."""
-        cw, hc, *more = pool_axes(x, self.cw.pools, [POOLED_AXIS[plane] for plane in self.pooled()])
+        axes = [POOLED_AXIS[plane] for plane in self.pooled()]
+        (cw, hc, *more), joint = pooled(x, self.cw.pools, axes, tuple((branch,) for branch in range(len(axes))))
         logits = [self.cw(x, cw), self.hc(x, hc)]
         values = [logit.sigmoid() for logit in logits] if self.compete else logits
         third = self.third(x, *more)
@@ -79,7 +80,7 @@ class TripletBase(nn.Module, abc.ABC):
             logits, values = [*logits, third[0]], [*values, third[1]]
         if self.compete or not eager_on_cpu(x):
             return x * self.fusion(values, logits if self.compete else None)
-        return scaled(x, [(term,) for term in self.fusion.terms(values)])
+        return scaled(x, [(term,) for term in self.fusion.terms(values)], joint)
 
 
 class Triplet(TripletBase):

@@ -11,28 +11,50 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from exp.layers.axis_gates import Joint, Plan, planned
 from exp.layers.pools import pool_axis
 from exp.layers.stored import pieces, stored, total
 
 FUSED = {"avg", "max"}
 """Statistics that have the fast form."""
+Axis = int | tuple[int, int]
+"""An axis of (B, C, H, W), or the first and the last of several."""
+Lines = tuple[tuple[int, int], ...]
+"""The first and the last axis of each statistic, in memory's order."""
 
 
-def pool_axes(x: Tensor, names: Sequence[str], axes: Sequence[int]) -> list[Tensor]:
-    """Returns for each axis its statistics, stacked as the second axis: (B, P, and the two axes of x that are left).
+def pool_axes(x: Tensor, names: Sequence[str], axes: Sequence[Axis]) -> list[Tensor]:
+    """Returns for each axis its statistics, stacked as the second axis: (B, P, and the axes of x that are left).
 
     Args:
         x: (B, C, H, W).
         names: P statistics, as of ``pool_axis``.
-        axes: Axes of x: 1, 2 or 3.
+        axes: Axes of x: 1, 2 or 3, or both positions at once, (2, 3).
     """
+    return pooled(x, names, axes, ())[0]
+
+
+def pooled(x: Tensor, names: Sequence[str], axes: Sequence[Axis], plan: Plan) -> tuple[list[Tensor], Joint | None]:
+    """Returns what ``pool_axes`` returns, and what ``scaled`` takes to multiply x with gates made of it.
+
+    Args:
+        x: (B, C, H, W).
+        names: P statistics, as of ``pool_axis``.
+        axes: Axes of x: 1, 2 or 3, or both positions at once, (2, 3).
+        plan: Of the gates, one for each of the axes and constant along it, which are multiplied in each term.
+    """
+    ends = [(axis, axis) if isinstance(axis, int) else axis for axis in axes]
     lies = stored(x) if all(name in FUSED for name in names) else None
     if lies is None:
-        return [torch.stack([pool_axis(x, name, axis) for name in names], 1) for axis in axes]
+        flats = [(x.flatten(first, last), first) for first, last in ends]
+        return [torch.stack([pool_axis(flat, name, axis) for name in names], 1) for flat, axis in flats], None
     memory, place = lies
-    pooled = _Pools.apply(memory, tuple(names), tuple(place[axis] for axis in axes))
-    reverse = [place[1] > 1 and axis != 1 for axis in axes]
-    return [planes.transpose(2, 3) if turn else planes for planes, turn in zip(pooled, reverse, strict=True)]
+    lines = tuple((place[first], place[last]) for first, last in ends)
+    whole, *others = _Pools.apply(memory, tuple(names), lines, plan)
+    gates, planes = others[: len(axes)], others[len(axes) :]
+    turned = [place[1] > 1 and axis in (2, 3) for axis in axes]
+    statistics = [one.transpose(2, 3) if turn else one for one, turn in zip(planes, turned, strict=True)]
+    return statistics, Joint(plan, whole, tuple(gates))
 
 
 def indexed_max(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -53,53 +75,75 @@ def indexed_max(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 
 
 class _Pools(torch.autograd.Function):
-    """Statistics of a contiguous tensor along axes; of x itself nothing is kept."""
+    """Statistics of a contiguous tensor along axes, each given as its first and last; of x itself nothing is kept.
+
+    Before them it returns the stand-ins of a ``Joint``.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, names: tuple[str, ...], axes: tuple[int, ...]) -> tuple[Tensor, ...]:
-        pooled, indices = [], []
-        for axis in axes:
+    def forward(ctx: Any, x: Tensor, names: tuple[str, ...], lines: Lines, plan: Plan) -> tuple[Tensor, ...]:
+        pooled, indices, gates = [], [], []
+        nothing = x.new_zeros(())
+        for first, last in lines:
+            flat, kept = x.flatten(first, last), _kept(x.shape, first, last)
             statistics = []
             for name in names:
                 if name == "avg":
-                    kept = torch.Size(1 if place == axis else size for place, size in enumerate(x.shape))
-                    statistics.append(total(x, kept).squeeze(axis) / x.shape[axis])
+                    mean = total(x, kept) / flat.shape[first]
+                    statistics.append(mean.flatten(first, last).squeeze(first))
                 elif ctx.needs_input_grad[0]:
-                    value, index = indexed_max(x, axis)
+                    value, index = indexed_max(flat, first)
                     statistics.append(value)
-                    indices.append(index.to(torch.int16 if x.shape[axis] < 1 << 15 else torch.int64))
+                    indices.append(index.to(torch.int16 if flat.shape[first] < 1 << 15 else torch.int64))
                 else:
-                    statistics.append(x.amax(axis))
+                    statistics.append(flat.amax(first))
             pooled.append(torch.stack(statistics, 1))
+            gates.append(nothing.expand(kept))
         ctx.save_for_backward(*indices)
-        ctx.names, ctx.axes, ctx.shape = names, axes, x.shape
-        return tuple(pooled)
+        ctx.set_materialize_grads(False)
+        ctx.names, ctx.lines, ctx.plan, ctx.shape = names, lines, plan, x.shape
+        return nothing.expand(x.shape), *gates, *pooled
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, whole: Tensor | None, *grads: Any) -> tuple[Tensor | None, None, None, None]:
+        count = len(ctx.lines)
+        gates, of_planes = grads[:count], grads[count:]
         means, peaks = [], []
         indices = iter(ctx.saved_tensors)
-        for grad, axis in zip(grads, ctx.axes, strict=True):
+        for grad, (first, last) in zip(of_planes, ctx.lines, strict=True):
             for place, name in enumerate(ctx.names):
-                one = grad[:, place].unsqueeze(axis)
-                if name == "avg":
-                    means.append(one / ctx.shape[axis])
+                index = None if name == "avg" else next(indices)
+                if grad is None:
+                    continue
+                if index is None:
+                    mean = grad[:, place] / ctx.shape[first : last + 1].numel()
+                    means.append(mean.reshape(_kept(ctx.shape, first, last)))
                 else:
-                    peaks.append((axis, next(indices).long().unsqueeze(axis), one))
+                    peaks.append((first, last, index.long().unsqueeze(first), grad[:, place].unsqueeze(first)))
+        known = next((grad for grad in (whole, *of_planes) if grad is not None), None)
+        if known is None:
+            return None, None, None, None
         if torch.is_grad_enabled():  # a second derivative is wanted
-            out = sum((mean.expand(ctx.shape) for mean in means), grads[0].new_zeros(ctx.shape))
-            for axis, index, one in peaks:
-                out = out.scatter_add(axis, index, one)
-            return out, None, None
-        out = grads[0].new_empty(ctx.shape)
+            out = known.new_zeros(ctx.shape) if whole is None else whole * planned(ctx.plan, gates)
+            out = sum(means, out)
+            for first, last, index, one in peaks:
+                out = out.flatten(first, last).scatter_add(first, index, one).view(ctx.shape)
+            return out, None, None, None
+        means = means or [known.new_zeros(()).expand(ctx.shape[0], 1, 1, 1)]
+        out = known.new_empty(ctx.shape)
         for at in pieces(ctx.shape):
-            part = out[at]
-            if means:
-                part.copy_(means[0][at].expand_as(part))
+            part, (first_mean, *others) = out[at], [mean[at] for mean in means]
+            if whole is None:
+                part.copy_(first_mean)
             else:
-                part.zero_()
-            for mean in means[1:]:
-                part += mean[at]
-            for axis, index, one in peaks:
-                part.scatter_add_(axis, index[at], one[at])
-        return out, None, None
+                torch.addcmul(first_mean, whole[at], planned(ctx.plan, [gate[at] for gate in gates]), out=part)
+            for mean in others:
+                part += mean
+            for first, last, index, one in peaks:
+                part.flatten(first, last).scatter_add_(first, index[at], one[at])
+        return out, None, None, None
+
+
+def _kept(shape: torch.Size, first: int, last: int) -> torch.Size:
+    """Returns a shape in which the axes from first to last have length 1."""
+    return torch.Size(1 if first <= place <= last else size for place, size in enumerate(shape))
