@@ -14,11 +14,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Adds the pages that are made."""
+    """Adds the pages that are made, and the pictures of results."""
     from mkdocs.structure.files import File
 
     for name, text in pages().items():
         files.append(File.generated(config, name, content=text))
+    for path in sorted((ROOT / "results").glob("*/*.svg")):
+        files.append(File.generated(config, str(path.relative_to(ROOT)), abs_src_path=str(path)))
     return files
 
 
@@ -49,6 +51,8 @@ def moved(text: str, folder: str) -> str:
             target = up + str(path.relative_to("docs"))
         elif path.parts[0] == "results" and path.name == "README.md":
             target = f"{up}results/{path.parent.name}.md"
+        elif path.parts[0] == "results" and path.suffix == ".svg":
+            target = f"{up}{path}"
         elif path.parts == ("results",):
             target = f"{up}results/index.md"
         else:
