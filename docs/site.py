@@ -11,6 +11,7 @@ from exp.options.catalog import GROUPS, SECTIONS, TASKS
 from exp.options.fields import default_of, describe, docs, fields, hints, summary
 
 ROOT = Path(__file__).parents[1]
+RESULT = re.compile(r"\]\(\.\./results/(?:(\w+)/README\.md)?\)")
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -22,6 +23,11 @@ def on_files(files: Any, config: Any) -> Any:
     for path in sorted((ROOT / "results").glob("*/*.svg")):
         files.append(File.generated(config, str(path.relative_to(ROOT)), abs_src_path=str(path)))
     return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Returns a page whose links to results, which lie beside docs/, lead to the pages that are made of them."""
+    return RESULT.sub(lambda match: f"](results/{match[1] or 'index'}.md)", markdown)
 
 
 def pages() -> dict[str, str]:

@@ -91,6 +91,9 @@ def test_every_verb_takes_its_words(command: str, capsys: pytest.CaptureFixture[
 
 
 def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)]+)\)", README)
-    assert links
-    assert not [link for link in links if not (ROOT / link).exists()]
+    """In the repository itself; the site's are tests/test_site.py's."""
+    for name, text in PAGES.items():
+        folder = ROOT if name == "README.md" else ROOT / "docs"
+        links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+        assert not [link for link in links if link and not (folder / link).exists()], name
+        assert links or name != "README.md"

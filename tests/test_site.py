@@ -35,8 +35,9 @@ def test_the_reference_has_every_option_of_every_choice() -> None:
 
 
 def test_every_link_leads_to_a_page_and_every_page_is_in_the_menu() -> None:
-    made = load().pages()
-    pages = {str(path.relative_to(ROOT / "docs")): path.read_text() for path in (ROOT / "docs").rglob("*.md")} | made
+    site = load()
+    written = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+    pages = {name: site.on_page_markdown(text, None, None, None) for name, text in written.items()} | site.pages()
     shown = {f"figures/{path.name}" for path in (ROOT / "docs" / "figures").glob("*.svg")}
     shown |= {str(path.relative_to(ROOT)) for path in (ROOT / "results").glob("*/*.svg")}
     wrong = {
@@ -51,3 +52,15 @@ def test_every_link_leads_to_a_page_and_every_page_is_in_the_menu() -> None:
     assert wrong == set()
     menu = set(re.findall(r"[\w/-]+\.md", yaml.dump(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])))
     assert {name for name in pages if not name.startswith("results/")} | {"results/index.md"} == menu
+
+
+def test_a_picture_of_a_result_is_shown_from_the_page_made_of_it() -> None:
+    site = load()
+    assert site.moved("![less](top1-difference.svg)", "results/gate") == "![less](../results/gate/top1-difference.svg)"
+    assert site.moved("![lanes](docs/figures/lanes.svg)", ".") == "![lanes](figures/lanes.svg)"
+
+
+def test_links_from_docs_to_results_lead_to_their_pages() -> None:
+    text = "[all](../results/), [gate](../results/gate/README.md), [cells](cells.md)"
+    changed = "[all](results/index.md), [gate](results/gate.md), [cells](cells.md)"
+    assert load().on_page_markdown(text, None, None, None) == changed
