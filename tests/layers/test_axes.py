@@ -244,3 +244,12 @@ def test_the_map_has_its_gradient_whatever_the_gates_have() -> None:
         torch.testing.assert_close(grad(way, x, weight), expected)
     x.requires_grad_(False)
     torch.testing.assert_close(grad(detached, weight), expected[1:])
+
+
+def test_statistics_finish_one_product_alone() -> None:
+    x = image((2, 3, 4, 3), torch.contiguous_format).requires_grad_()
+    (mean,), joint = pooled(x, ("avg",), [(2, 3)], ((0,),))
+    gate = mean.transpose(1, 2).unsqueeze(3)
+    scaled(x, [(gate,)], joint)
+    with pytest.raises(RuntimeError, match="take them once for each"):
+        scaled(x, [(gate,)], joint)

@@ -77,31 +77,28 @@ def test_the_faster_memory_format_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("compiled", "batches", "tried", "wins"),
-    [(0.5, 3599, False, False), (0.5, 3600, True, True), (0.94, 3600, True, True), (0.96, 3600, True, False)],
+    ("step", "compiled", "batches", "tried", "wins"),
+    [
+        (1.0, 0.5, 3599, False, False),
+        (1.0, 0.5, 3600, True, True),
+        (1.0, 0.94, 3600, True, True),
+        (1.0, 0.96, 3600, True, False),
+        (100.0, 94.0, 36, True, True),  # saves 216 s, and 60 of compiling have to be repaid three times
+        (1000.0, 949.0, 4, True, True),
+        (1200.0, 1139.0, 3, True, True),
+        (1200.0, 1141.0, 3, True, False),
+    ],
 )
-def test_compiling_is_tried_where_it_may_be_repaid(
-    measuring: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    compiled: float,
-    batches: int,
-    tried: bool,
-    wins: bool,
+def test_compiling_is_tried_on_a_gpu_where_it_may_be_repaid(
+    monkeypatch: pytest.MonkeyPatch, step: float, compiled: float, batches: int, tried: bool, wins: bool
 ) -> None:
-    ways = steps_take(monkeypatch, 1.0, 1.0, compiled)
-    found = chosen_for(tmp_path / "cell", batches=batches)
+    ways = steps_take(monkeypatch, step, step, compiled)
+    task = prepared(resolved(["width=4"]).config, torch.device("cpu"), ALONE)
+    assert isinstance(task, Task)
+    found = layout._measured(task, None, torch.device("cuda"), batches)
     assert ((False, True) in ways) == tried
     assert found.compile == wins
-
-
-def test_a_gain_that_compiling_eats_up_does_not_count(
-    measuring: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    steps_take(monkeypatch, 100.0, 100.0, 94.0)  # 36 steps of an hour save 216 s, of which compiling takes 60
-    assert chosen_for(tmp_path / "one", batches=36).compile
-    steps_take(monkeypatch, 1000.0, 1000.0, 949.0)  # 3 steps save 153 s
-    assert not chosen_for(tmp_path / "two", "batch_size=64", batches=4 - 1).compile
+    assert not layout._measured(task, None, torch.device("cpu"), batches).compile
 
 
 def test_what_is_given_is_not_measured(measuring: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -172,13 +169,10 @@ def test_ranks_take_the_choice_of_the_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_compiled_copy_is_measured_and_trained(
-    train: Train, measuring: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(layout, "COMPILED_FROM", 0.0)
-    monkeypatch.setattr(layout, "WINS", 100.0)
-    monkeypatch.setattr(layout, "REPAID", -1e9)
-    result = train("width=4")
-    assert result["layout"]["compile"]
-    assert ", compiled it takes " in result["layout"]["why"]
-    assert result["test"]["loss"] > 0
+def test_a_compiled_copy_can_be_measured() -> None:
+    config = Layout(compile=True).settle(resolved(["width=4"]).config)
+    task = prepared(resolved(["width=4"]).config, torch.device("cpu"), ALONE)
+    assert isinstance(task, Task)
+    batch = next(iter(task.loader("train", device=torch.device("cpu"), rank=0, world_size=1)))
+    seconds, warm = layout._step(config, batch, torch.device("cpu"))
+    assert 0 < seconds < warm

@@ -8,7 +8,8 @@ two tensors of the map's size.
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,8 @@ Plan = tuple[tuple[int, ...], ...]
 """Which gates are multiplied in each term of the sum."""
 
 
-class Joint(NamedTuple):
+@dataclass(eq=False)
+class Joint:
     """What lets the backward pass of a feature map's statistics finish that of the gates made of them.
 
     Its tensors stand for the map and for each gate, and hold no numbers. What they are sent in the backward pass is the
@@ -35,8 +37,24 @@ class Joint(NamedTuple):
     plan: Plan
     whole: Tensor
     gates: tuple[Tensor, ...]
+    _spent: bool = False
 
-    def fits(self, x: Tensor, plan: Plan, gates: Sequence[Tensor]) -> bool:
+    def stand_ins(self, x: Tensor, plan: Plan, gates: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Returns the stand-ins for x and these gates, none where they are others'.
+
+        Raises:
+            RuntimeError: They are asked for a second time, which would add up what is no gradient.
+        """
+        if not self._fits(x, plan, gates):
+            return ()
+        if self._spent:
+            raise RuntimeError(
+                "statistics of a feature map finish the gradient of one product; take them once for each"
+            )
+        self._spent = True
+        return (self.whole, *self.gates)
+
+    def _fits(self, x: Tensor, plan: Plan, gates: Sequence[Tensor]) -> bool:
         """Returns whether it stands for x and these gates; not so if the statistics were taken without a gradient."""
         shapes = [gate.shape for gate in self.gates] == [gate.shape for gate in gates]
         return shapes and self.plan == plan and self.whole.requires_grad == x.requires_grad
@@ -58,7 +76,7 @@ def scaled(x: Tensor, terms: Sequence[Sequence[Tensor]], joint: Joint | None = N
     numbers = iter(range(len(gates)))
     plan = tuple(tuple(next(numbers) for _ in term) for term in terms)
     placed = [as_stored(gate, place).contiguous() for gate in gates]
-    stand_ins = (joint.whole, *joint.gates) if joint is not None and joint.fits(memory, plan, placed) else ()
+    stand_ins = () if joint is None else joint.stand_ins(memory, plan, placed)
     return as_usual(_Scaled.apply(memory, plan, len(placed), *placed, *stand_ins), place)
 
 

@@ -139,7 +139,7 @@ class Trainer(Section):
     channels_last: Literal["auto", True, False] = "auto"
     """Memory format of images and convolutions; auto measures both at a long run's first start and takes the faster."""
     compile: Literal["auto", True, False] = "auto"
-    """torch.compile with static shapes; auto tries it where hours of training may repay it."""
+    """torch.compile with static shapes; auto tries it where hours of training on a GPU may repay it."""
     deterministic: bool = False
     """Operators that give the same bits each time, also on GPUs; one that cannot is an error. CPUs do so anyway."""
     threads: int = option(0, at_least(0), identity=False)

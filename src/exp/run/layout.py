@@ -28,7 +28,7 @@ from exp.tasks.build import build_task
 MEASURED_FROM = 1000
 """Micro-batches of a run from which on a dozen of them are worth spending."""
 COMPILED_FROM = 3600.0
-"""Seconds of training from which on compiling is tried, which takes up to minutes."""
+"""Seconds of training on a GPU from which on compiling is tried, which takes up to minutes; on CPUs it did not pay."""
 WARM, TIMED = 2, 5
 """Steps before those that count, and those."""
 WINS = 0.95
@@ -117,7 +117,8 @@ def _measured(task: Task, batch: Any, device: torch.device, batches: int) -> Lay
             if other < WINS * best:
                 found, best = replace(found, channels_last=True), other
         watched = getattr(task.config.att, "record", False)  # which compiled code runs past
-        if options.compile == AUTO and not watched and best * batches >= COMPILED_FROM:
+        tried = options.compile == AUTO and device.type == "cuda" and not watched
+        if tried and best * batches >= COMPILED_FROM:
             other, spent = _step(replace(found, compile=True).settle(task.config), batch, device)
             why.append(f"compiled it takes {other / best:.2f}, after {spent:.0f} s")
             if other < WINS * best and (best - other) * batches > REPAID * spent:
