@@ -35,10 +35,17 @@ LAZY = {
     ("exp.commands.cost", "exp.tasks.build"),
     ("exp.commands.dashboard", "exp.callbacks.wandb"),
     ("exp.commands.log", "exp.callbacks.mirror"),
-    ("exp.commands.table", "exp.tables.render"),
-    ("exp.commands.table", "exp.tables.report"),
-    ("exp.commands.table", "exp.tables.terminal"),
+    ("exp.commands.configuration", "exp.sweep.hydra"),
+    ("exp.commands.front", "exp.options.compose"),
+    ("exp.commands.front", "exp.options.resolve"),
+    ("exp.commands.table", "exp.commands.table_list"),
+    ("exp.commands.table", "exp.commands.table_new"),
+    ("exp.commands.table", "exp.commands.table_one"),
+    ("exp.commands.table_one", "exp.tables.render"),
+    ("exp.commands.table_one", "exp.tables.report"),
+    ("exp.commands.table_one", "exp.tables.terminal"),
     ("exp.commands.train", "exp.options.compose"),
+    ("exp.options.compose", "exp.options.store"),
     ("exp.commands.train", "exp.run.exit_code"),
     ("exp.commands.train", "exp.run.foreground"),
     ("exp.__main__", "exp.commands.configuration"),
@@ -68,12 +75,14 @@ LAZY = {
     ("exp.sweep.server", "exp.run.job"),
     ("exp.sweep.server", "exp.tasks.build"),
     ("exp.sweep.server", "exp.tasks.transfer"),
+    ("exp.tables.listing", "exp.tables.survey"),
     ("exp.tables.run", "exp.callbacks.wandb"),
     ("exp.tables.run", "exp.tables.render"),
+    ("exp.tasks.attention.data.digits", "exp.data.partition"),
     ("exp.tasks.attention.module", "exp.metrics.pictures"),
     ("exp.tasks.fer.module", "exp.metrics.pictures"),
 }
-"""Imports inside functions: each keeps torch, wandb or matplotlib out of a process that may not need it."""
+"""Imports inside functions: each keeps torch, wandb, matplotlib, numpy or Hydra out of a process that may not need it."""
 
 
 @functools.cache

@@ -27,10 +27,10 @@ from exp.sweep.hydra import combinations
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.plan import plan as plan_cells
 from exp.sweep.screen import Screen
+from exp.tables.choices import root_of
 from exp.tables.compare import Comparison, compare
 from exp.tables.drawing import drawn, save
 from exp.tables.figures import Figure, figures
-from exp.tables.given import root_of
 from exp.tables.plan import Planner
 from exp.tables.reading import canonical
 from exp.tables.reading import load as load_table

@@ -4,7 +4,8 @@ import pytest
 
 from exp.blocks.options import CoordinateAttentionOptions
 from exp.options.catalog import GROUPS, restored
-from exp.options.compose import choices_of, composed, conf_dir, resolved, short_names
+from exp.options.compose import choices_of, composed, resolved, short_names
+from exp.options.folders import conf_dir
 from exp.options.parts import NoAttention
 from exp.tasks.build import attention
 

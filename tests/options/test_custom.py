@@ -6,7 +6,8 @@ import pytest
 
 from exp.cells.provenance import code_of
 from exp.options.catalog import ConfigError
-from exp.options.compose import conf_dir, resolved
+from exp.options.compose import resolved
+from exp.options.folders import conf_dir
 
 TARGET = "att.target=mine.blocks:Block"
 SOURCE = "raise RuntimeError('must not be run to plan')\nclass Block: pass\n"

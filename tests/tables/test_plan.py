@@ -253,7 +253,7 @@ def test_what_was_composed_is_kept_and_forgotten_when_hydra_changes(
 
 def test_of_what_was_composed_the_states_used_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("exp.tables.composing.KEPT", 2)
+    monkeypatch.setattr("exp.tables.keeping.KEPT", 2)
     for state in ("one", "two", "one", "three"):
         monkeypatch.setattr("exp.tables.composing.version", lambda _name, state=state: state)
         Planner(tmp_path).plan("demo", [*QUICK, "att=ca"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from exp.options.catalog import ConfigError
-from exp.options.compose import conf_dir
+from exp.options.folders import conf_dir
 from exp.options.words import spelt
 from exp.tables import reading
 from exp.tables.reading import load, names

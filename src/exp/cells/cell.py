@@ -18,7 +18,7 @@ from exp.cells.lock import Lock, alive, holder_of
 from exp.cells.provenance import code_of
 from exp.options.catalog import GROUPS, SECTIONS
 from exp.options.errors import ConfigError
-from exp.options.fields import distinctive
+from exp.options.fields import distinctive, fields
 from exp.options.resolve import Resolved
 
 FORMAT = 2
@@ -59,11 +59,12 @@ class Cell:
             resolved: The choices.
             root: Folder of all cells; the choices' own where not given.
         """
-        folder = Path(root or resolved.config.cells.dir).absolute() / resolved.task
-        own = folder / f"{resolved.slug}-{resolved.key}"
-        if not own.is_dir() and (name := _names(folder).get(resolved.key)):
-            return cls(folder / name, resolved)  # called otherwise by the version that made it
-        return cls(own, resolved)
+        # Paths as texts: those of pathlib take as long as everything else here, and there may be thousands of cells.
+        folder = os.path.join(os.getcwd(), root or resolved.config.cells.dir, resolved.task)
+        name = f"{resolved.slug}-{resolved.key}"
+        if not os.path.isdir(f"{folder}/{name}"):
+            name = _names(folder).get(resolved.key, name)  # called otherwise by the version that made it
+        return cls(Path(folder, name), resolved)
 
     @classmethod
     def on(cls, resolved: Resolved, fingerprint: str | None, root: str | Path | None = None) -> "Cell":
@@ -81,9 +82,10 @@ class Cell:
         cell = cls.of(resolved, root)
         if fingerprint is None:
             return cell
-        before, own = cell.fingerprint(), cls.of(resolved.on_data(fingerprint), root)
+        before = cell.fingerprint()
         if before == fingerprint:
             return cell
+        own = cls.of(resolved.on_data(fingerprint), root)
         if own.path.is_dir():
             return own
         written = (cell.record() or {}).get("config", {}).get("data", {})
@@ -150,20 +152,24 @@ class Cell:
         Raises:
             ConfigError: A newer version has written it.
         """
-        return _readable(self.path / "result.json")
+        return _readable(f"{self.path}/result.json")
 
-    def _result(self) -> Mapping[str, Any] | None:
-        """The result for a look at it: who asks several times in a row has it read once."""
-        path = self.path / "result.json"
+    def look(self) -> dict[str, Any] | None:
+        """Returns the result, not to be changed; who asks several times in a row has it read once.
+
+        Raises:
+            ConfigError: A newer version has written it.
+        """
+        path = f"{self.path}/result.json"
         try:
-            stat = path.stat()
+            stat = os.stat(path)
         except OSError:
             return None
         return _looked_at(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
     def fingerprint(self) -> str | None:
         """Returns the fingerprint of the data that the cell ran or runs on, None where it has none yet."""
-        result = self._result()
+        result = self.look()
         if result is not None:
             return result.get("data_fingerprint")
         return (read_json(self.path / "status.json") or {}).get("data")
@@ -174,7 +180,7 @@ class Cell:
         The state is ``waiting``, ``running``, ``done``, ``failed`` or ``diverged``.
         """
         status = read_json(self.path / "status.json") or {}
-        if self._result() is not None:
+        if self.look() is not None:
             return status | {"state": "done"}
         holder = holder_of(self.lock_path)
         if holder is not None and alive(self.lock_path, holder):
@@ -182,6 +188,10 @@ class Cell:
         if status.get("state") in ("failed", "diverged"):
             return status
         return status | {"state": "waiting"}
+
+    def state(self) -> str:
+        """Returns the state that ``status`` has; of a cell that is done no status is read."""
+        return "done" if self.look() is not None else str(self.status()["state"])
 
     def write_status(self, state: str, **more: Any) -> None:
         """Replaces the status, keeping when the cell was first started and how often."""
@@ -197,7 +207,7 @@ class Cell:
         Args:
             fingerprint: Of the data as they are now; None leaves them out.
         """
-        result = self._result() or {}
+        result = self.look() or {}
         changed = ["data"] if other_data(result.get("data_fingerprint"), fingerprint) else []
         before = result.get("code", {})
         now = code_of(before)
@@ -210,12 +220,15 @@ class Cell:
 
     def _moved_defaults(self, before: dict[str, Any]) -> list[str]:
         moved = []
-        now = self.resolved.config.plain()
         for part in (*GROUPS, *SECTIONS):
-            schema = type(getattr(self.resolved.config, part))
-            then, values = before.get(part, {}), now[part]
-            compared = set(distinctive(schema, values)) | set(distinctive(schema, then))
-            moved += [f"{part}.{name}" for name in sorted(compared) if name in then and then[name] != values.get(name)]
+            then = before.get(part)
+            if not then:
+                continue
+            options = getattr(self.resolved.config, part)
+            schema, now = type(options), options.plain()
+            others = [name for name in fields(schema) if name in then and then[name] != now.get(name)]
+            compared = {*distinctive(schema, now), *distinctive(schema, then)} if others else ()
+            moved += [f"{part}.{name}" for name in sorted(others) if name in compared]
         return moved
 
     def clear(self) -> None:
@@ -248,20 +261,20 @@ class Cell:
         return sum(entry.stat().st_size for entry in self.path.rglob("*") if entry.is_file())
 
 
-def _names(folder: Path) -> Mapping[str, str]:
+def _names(folder: str) -> Mapping[str, str]:
     """The cells in a folder by key; looked up again only where one was added or removed."""
     try:
-        return _listed(folder, folder.stat().st_mtime_ns)
+        return _listed(folder, os.stat(folder).st_mtime_ns)
     except OSError:
         return {}
 
 
 @functools.lru_cache(maxsize=8)
-def _listed(folder: Path, changed: int) -> Mapping[str, str]:
+def _listed(folder: str, changed: int) -> Mapping[str, str]:
     return {name.rpartition("-")[2]: name for name in sorted(os.listdir(folder), reverse=True)}
 
 
-def _readable(path: Path) -> dict[str, Any] | None:
+def _readable(path: str) -> dict[str, Any] | None:
     """A result, None where there is none.
 
     Raises:
@@ -275,7 +288,7 @@ def _readable(path: Path) -> dict[str, Any] | None:
 
 
 @functools.lru_cache(maxsize=8)
-def _looked_at(path: Path, inode: int, changed: int, size: int) -> Mapping[str, Any] | None:
+def _looked_at(path: str, inode: int, changed: int, size: int) -> dict[str, Any] | None:
     return _readable(path)
 
 

@@ -62,10 +62,11 @@ def write_json(path: Path, value: Any) -> None:
         fresh.write_text(json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: str | Path) -> dict[str, Any] | None:
     """Returns a JSON file's mapping, None where there is none that can be read."""
     try:
-        value = json.loads(path.read_text())
+        with open(path, "rb") as file:
+            value = json.loads(file.read())
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

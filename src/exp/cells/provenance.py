@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from exp.options import plugins
+from exp.options.folders import PACKAGE
 from exp.options.study import STUDIES, STUDY_MODULE
 
 DISTRIBUTIONS = ("exp-tables", "torch", "lightning", "hydra-core", "omegaconf", "numpy")
-PACKAGE = Path(__file__).parents[1]
 
 APART = (
     "exp.commands",

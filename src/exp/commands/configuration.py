@@ -8,7 +8,6 @@ from exp.options.compose import Composition, in_our_words, searching
 from exp.options.errors import ConfigError
 from exp.options.resolve import Resolved, resolve
 from exp.options.spelling import suggestion
-from exp.sweep.hydra import base_of, combinations
 
 
 def wanted(arguments: list[str]) -> bool:
@@ -74,6 +73,8 @@ def _cells(words: list[str], compose: Composition, *, sweep: bool) -> list[list[
     from hydra import compose as hydra_compose
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
+
+    from exp.sweep.hydra import base_of, combinations
 
     with searching(compose.folders), in_our_words(words, compose.name, compose.folders):
         config = hydra_compose(compose.name, base_of(words), return_hydra_config=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 from exp.cells.terminal import pasted, shown
 from exp.commands.front import add_composition, add_overrides, composition
-from exp.commands.table import shown_plan
+from exp.commands.table_one import shown_plan
 from exp.tables import words
-from exp.tables.given import root_of
+from exp.tables.choices import root_of
 from exp.tables.plan import TablePlan
 from exp.tables.reading import canonical
 

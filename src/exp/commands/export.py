@@ -13,10 +13,10 @@ from exp.cells.terminal import pasted
 from exp.commands.front import add_overrides
 from exp.options.errors import ConfigError
 from exp.tables import choices
+from exp.tables.choices import root_of
 from exp.tables.compare import compare
 from exp.tables.drawing import drawn
 from exp.tables.figures import figures
-from exp.tables.given import root_of
 from exp.tables.plan import Planner
 from exp.tables.render import as_csv, as_json, markdown
 

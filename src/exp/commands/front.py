@@ -5,14 +5,16 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exp.commands import VERBS
 from exp.commands.flags import SEARCHPATH, LineParser, searched
-from exp.options.compose import Composition
 from exp.options.errors import ConfigError, DataError, nearest, shown
-from exp.options.resolve import Resolved, resolve
 from exp.options.words import CHOSEN, expanded
+
+if TYPE_CHECKING:
+    from exp.options.compose import Composition
+    from exp.options.resolve import Resolved
 
 
 def run_verb(verb: str, words: list[str]) -> int:
@@ -66,8 +68,20 @@ def add_composition(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def composition(options: argparse.Namespace, overrides: list[str]) -> tuple[list[str], Composition]:
+def composition(options: argparse.Namespace, overrides: list[str]) -> tuple[list[str], "Composition"]:
     """Returns the overrides of cells, and how to compose them with the folders and name that the command line gives.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    from exp.options.compose import Composition
+
+    own, folders = further_folders(options, overrides)
+    return own, Composition(options.config_name, folders)
+
+
+def further_folders(options: argparse.Namespace, overrides: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Returns the overrides of cells, and the further folders of configuration that the command line gives.
 
     Raises:
         ConfigError: There is no such folder.
@@ -79,14 +93,16 @@ def composition(options: argparse.Namespace, overrides: list[str]) -> tuple[list
             raise ConfigError(f"{options.config_dir}: no such folder of configuration")
         folders.append(str(path))
     own = [word for word in expanded(overrides) if not word.startswith(SEARCHPATH)]
-    return own, Composition(options.config_name, tuple(folders))
+    return own, tuple(folders)
 
 
-def resolved_by(options: argparse.Namespace, overrides: list[str]) -> Resolved:
+def resolved_by(options: argparse.Namespace, overrides: list[str]) -> "Resolved":
     """Returns the cell that a command line describes.
 
     Raises:
         ConfigError: See ``composed`` and ``resolve``.
     """
+    from exp.options.resolve import resolve
+
     overrides, compose = composition(options, overrides)
     return resolve(compose(overrides), overrides)

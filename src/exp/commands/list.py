@@ -11,9 +11,10 @@ from typing import Any
 
 from exp.commands.front import add_format, show
 from exp.options.catalog import GROUPS, METRICS, SECTIONS, TASKS, add_file, fitting, metrics_for
-from exp.options.compose import YAML_GROUPS, choices_of, conf_dirs
+from exp.options.compose import YAML_GROUPS, choices_of
 from exp.options.errors import ConfigError, nearest
 from exp.options.fields import default_of, describe, docs, explain, fields, hints, summary
+from exp.options.folders import conf_dirs
 from exp.options.plugins import active
 from exp.options.study import STUDIES
 

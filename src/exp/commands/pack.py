@@ -10,7 +10,7 @@ from pathlib import Path
 from exp.cells.bundle import cells_below, pack
 from exp.cells.cell import Cell
 from exp.options.errors import ConfigError
-from exp.tables.given import root_of
+from exp.tables.choices import root_of
 from exp.tables.plan import Planner
 from exp.tables.reading import ENDINGS, canonical, names, own_names
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from exp.cells.terminal import disk, shown
 from exp.commands.front import add_composition, composition
-from exp.commands.table import comparisons, known_tables, write_report
+from exp.commands.table_one import comparisons, write_report
 from exp.options.errors import ConfigError
 from exp.tables import choices
-from exp.tables.given import changing, root_of
-from exp.tables.reading import canonical, load
+from exp.tables.choices import root_of
+from exp.tables.given import changing
+from exp.tables.reading import canonical, known_tables, load
 from exp.watch.site import write_site
 
 

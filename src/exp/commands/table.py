@@ -10,28 +10,11 @@ Overrides hold for every cell; one of an option that the rows vary keeps those r
 """
 
 import argparse
-import contextlib
-import sys
-from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as Grid
-
-from exp.cells.terminal import pasted, places
-from exp.commands.front import add_composition, add_format, composition
-from exp.commands.table_new import new_table
-from exp.commands.train import train
-from exp.options.compose import Composition
+from exp.commands.front import add_composition, add_format, composition, further_folders
 from exp.options.errors import ConfigError
-from exp.sweep.front import new_console
-from exp.tables import choices, looks, words
-from exp.tables.compare import Comparison, compare, open_rows
-from exp.tables.given import changing, root_of
-from exp.tables.plan import Planner, TablePlan
 from exp.tables.reading import canonical, names, own_names
-from exp.tables.statistics import MIN_SEEDS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,206 +59,21 @@ def run(options: argparse.Namespace) -> int:
     if options.resolve and whole:
         raise ConfigError(f"{whole[0]}: is for one sweep, and --resolve makes several; leave it out")
     tables = [word for word in options.words if "=" not in word]
-    overrides, compose = composition(options, [word for word in options.words if "=" in word])
+    given = [word for word in options.words if "=" in word]
     if options.words[:1] == ["new"]:
-        return new_table(options, options.words[1:], compose)
+        from exp.commands.table_new import new_table
+
+        return new_table(options, options.words[1:], composition(options, given)[1])
     if options.table or options.from_sweep or options.force:
         raise ConfigError("--table, --from-sweep and --force are of exp table new")
     if not tables:
         if options.run or options.check:
             raise ConfigError(f"say which table: {', '.join([*own_names(), *names()])}")
-        return _list(overrides, compose)
+        from exp.commands.table_list import print_list
+
+        return print_list(*further_folders(options, given), options.config_name)
     if len(tables) > 1:
         raise ConfigError(f"{' '.join(tables)}: one table at a time")
-    return _one(canonical(tables[0]), overrides, options, compose)
+    from exp.commands.table_one import run_table
 
-
-def _one(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
-    code = 0
-    if options.run:
-        if options.dry:
-            return _run(name, [*overrides, "sweep.dry=true"], options, compose)
-        code = (_resolve if options.resolve else _run)(name, overrides, options, compose)
-        if code == 130:
-            return code
-    root = root_of(overrides)
-    plan, hints = shown_plan(name, overrides, root, compose)
-    comparison = compare(plan)
-    if options.out:
-        options.out.write_text(
-            _text(comparison, options.format, options.out, document=options.document), encoding="utf-8"
-        )
-        print(f"{options.out} written", file=sys.stderr)
-    elif options.format != "terminal":
-        sys.stdout.write(_text(comparison, options.format, document=options.document))
-    elif not options.run:
-        _show(comparison)
-    if options.format == "terminal" and not options.out:
-        single = options.run and len(plan.seeds) == 1
-        print("\n".join([*(words.schedule(comparison) if options.resolve else []), *([] if single else hints)]))
-    if options.run and root.is_dir():
-        write_report(root, {name: [plan.given.variant()]}, compose)
-    if options.check:
-        for failure in comparison.failures:
-            print(failure, file=sys.stderr)
-        code = code or int(bool(comparison.failures))
-    return code
-
-
-def shown_plan(name: str, overrides: list[str], root: Path, compose: Composition) -> tuple[TablePlan, list[str]]:
-    """Returns the table under its overrides; without any, and with nothing of it run, as it was run last.
-
-    With it come lines for the user: other ways in which it was run, and what to type next.
-    """
-    planner = Planner(root, compose=compose)
-    plan = planner.plan(name, overrides)
-    others = [variant for variant in choices.variants(root, name) if variant != plan.given.variant()]
-    if not others:
-        return plan, _hints(plan)
-    if changing(overrides) or any(one.result for row in plan.rows for one in row.cells):
-        also = [f"also run: {pasted('exp', 'table', name, *places(), *variant)}" for variant in others]
-        return plan, [*also, *_hints(plan)]
-    last = planner.plan(name, [*overrides, *others[-1]])
-    return last, [f"shown as it was run last, with {' '.join(others[-1])}; as published nothing of it has run yet"]
-
-
-def _hints(plan: TablePlan) -> list[str]:
-    if plan.problem:
-        return []
-    command = ["exp", "table", *places(), plan.table.name]
-    if not plan.complete:
-        return [f"Next: {pasted(*command, '--run', *plan.overrides)}"]
-    return [f"Next: {pasted(*command, *plan.overrides, '--format', 'html', '--out', f'{plan.table.name}.html')}"]
-
-
-def _run(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
-    """Runs the sweep that ``exp --multirun table=NAME`` is; its output leaves room for a format on standard output."""
-    where = [f"--config-name={compose.name}"] if compose.name != "config" else []
-    if compose.folders:
-        where.append(f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in compose.folders)}]")
-    quiet = options.format != "terminal"
-    with contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext():
-        return train(["--multirun", *where, f"table={name}", *overrides])
-
-
-def _resolve(name: str, overrides: list[str], options: argparse.Namespace, compose: Composition) -> int:
-    """Runs a table, then adds seeds to rows that are open, look by look, until the schedule ends.
-
-    Raises:
-        ConfigError: The table has too few seeds to begin with, or what ``_run`` raises.
-    """
-    root = root_of(overrides)
-    plan = Planner(root, compose=compose).plan(name, overrides)
-    if len(plan.seeds) < MIN_SEEDS:
-        raise ConfigError(
-            f"--resolve: the first look needs {MIN_SEEDS} seeds at least, not {len(plan.seeds)}; give more by seed="
-        )
-    schedule = plan.schedule or looks.started(plan.seeds, options.budget)
-    schedule = replace(schedule, budget=options.budget, ended="")
-    while not schedule.ended:
-        looks.keep(root, name, plan.given, schedule)
-        code = _run(name, overrides, options, compose)
-        if code == 130:
-            return code
-        plan = Planner(root, compose=compose).plan(name, overrides)
-        schedule = schedule.next(open_rows(compare(plan)))
-    looks.keep(root, name, plan.given, schedule)
-    return code
-
-
-def _text(comparison: Comparison, form: str, out: Path | None = None, *, document: bool = False) -> str:
-    if form == "terminal":
-        console = new_console()
-        with console.capture() as captured:
-            _show(comparison, console)
-        return captured.get()
-    if form == "html":
-        from exp.tables.report import page
-
-        return page([comparison], (out or Path("page.html")).absolute().parent)
-    from exp.tables.render import as_csv, as_json, latex, markdown
-
-    if form == "tex":
-        return latex(comparison, document=document)
-    return {"md": markdown, "csv": as_csv, "json": as_json}[form](comparison) + ("\n" * (form == "json"))
-
-
-def _show(comparison: Comparison, console: Console | None = None) -> None:
-    from exp.tables.terminal import print_table
-
-    print_table(comparison, console or new_console())
-
-
-def _list(overrides: list[str], compose: Composition) -> int:
-    root = root_of(overrides)
-    planner = Planner(root, judged=False, compose=compose)
-    grid = Grid(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for heading in ("table", "done", "", "title"):
-        grid.add_column(heading, no_wrap=heading != "title")
-    for name in known_tables(root):
-        try:
-            plan = planner.plan(name, overrides)
-        except ConfigError as error:
-            if name in names():
-                raise
-            grid.add_row(name, "", "[red]wrong[/red]", escape(str(error)))
-            continue
-        state = "" if not plan.problem else "waits" if plan.waits else "not in this installation"
-        grid.add_row(name, _done(plan), state, escape(plan.table.title))
-        for variant in choices.variants(root, name):
-            if variant != plan.given.variant():
-                grid.add_row(
-                    "", _done(planner.plan(name, [*overrides, *variant])), "", f"[dim]{' '.join(variant)}[/dim]"
-                )
-    new_console().print(grid)
-    print("\nNext: exp table NAME, then --run; exp report writes report.html")
-    return 0
-
-
-def _done(plan: TablePlan) -> str:
-    done = sum(row.count("done", "stale") for row in plan.rows)
-    failed = sum(row.count("failed", "diverged") for row in plan.rows)
-    return f"{done}/{plan.expected}" + (f", {failed} failed" if failed else "")
-
-
-def write_report(root: Path, wanted: dict[str, list[list[str]]], compose: Composition) -> Path:
-    """Writes the report of ``comparisons`` and returns its path."""
-    from exp.tables.report import write
-
-    return write(comparisons(root, wanted, compose), root)
-
-
-def comparisons(root: Path, wanted: dict[str, list[list[str]]], compose: Composition) -> list[Comparison]:
-    """Returns the tables asked for, and every other that has run.
-
-    Args:
-        root: Folder of all cells.
-        wanted: Variants of tables, by table; each is a list of overrides.
-        compose: Composes overrides.
-    """
-    planner = Planner(root, compose=compose)
-    compared: list[Comparison] = []
-    for name in dict.fromkeys([*wanted, *known_tables(root)]):
-        variants = wanted.get(name) or choices.variants(root, name)
-        try:
-            plans = [planner.plan(name, [f"cells.dir={root}", *one]) for one in _different(variants)]
-        except ConfigError as error:
-            if name in wanted:
-                raise
-            print(f"not in the report: {error}", file=sys.stderr)
-            continue
-        compared += map(compare, plans)
-    return compared
-
-
-def known_tables(root: Path) -> list[str]:
-    """Returns the names of the user's own tables, of those that ship, and of those elsewhere that were run."""
-    listed = [*own_names(), *names()]
-    return [
-        *listed,
-        *(name for name in choices.remembered(root) if name not in listed and Path(f"{name}.yaml").is_file()),
-    ]
-
-
-def _different(variants: list[list[str]]) -> list[list[str]]:
-    return [one for place, one in enumerate(variants) if one not in variants[:place]]
+    return run_table(canonical(tables[0]), options, *composition(options, given))

@@ -7,9 +7,10 @@ from typing import Any
 from exp.options.compose import Composition
 from exp.options.errors import ConfigError
 from exp.options.resolve import resolve
-from exp.sweep.front import new_console
+from exp.sweep.lines import new_console
 from exp.tables.adhoc import file_of_folder, file_of_sweep
-from exp.tables.given import root_of, values
+from exp.tables.choices import root_of
+from exp.tables.given import values
 from exp.tables.papers.files import read_tables
 from exp.tables.papers.printed import PrintedTable
 from exp.tables.papers.runs import comparison_of, seed_column, shape_of_runs

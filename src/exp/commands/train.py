@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from exp.commands.flags import Flags
 from exp.options.errors import CellFailed, ConfigError, DataError
+from exp.options.folders import conf_dir
 from exp.run.from_cell import told, with_choices_of_checkpoint
 
 SWEEPER_TABLE = "hydra.sweeper.table="
@@ -28,7 +29,7 @@ def train(arguments: list[str]) -> int:
     """
     import hydra
 
-    from exp.options.compose import conf_dir, in_one_line, register, version_base
+    from exp.options.compose import in_one_line, register, version_base
     from exp.run import exit_code
     from exp.run.foreground import under_hydra
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from exp.cells.terminal import shown
 from exp.commands.front import add_composition, composition
 from exp.options.errors import ConfigError
-from exp.sweep.front import new_console
+from exp.sweep.lines import new_console
 from exp.tables import choices
-from exp.tables.given import changing, root_of
+from exp.tables.choices import root_of
+from exp.tables.given import changing
 from exp.tables.plan import Planner, TablePlan
 from exp.tables.reading import canonical
 from exp.watch.folder import Folder

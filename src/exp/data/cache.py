@@ -4,10 +4,12 @@ import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from exp.data.source import DataError, unreadable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CACHE_VARIABLE = "EXP_CACHE"
 
@@ -17,7 +19,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE_VARIABLE) or "~/.cache/exp").expanduser()
 
 
-def cached_array(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> np.ndarray:
+def cached_array(path: Path, shape: tuple[int, ...], fill: "Callable[[np.ndarray], None]") -> "np.ndarray":
     """Opens a cached array, and makes it first where it is missing.
 
     Two processes that want the same array at once make it once: the second waits for the first. The file appears
@@ -56,7 +58,9 @@ def cached_array(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray]
     return ready
 
 
-def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+def _open(path: Path, shape: tuple[int, ...]) -> "np.ndarray | None":
+    import numpy as np
+
     try:
         array = np.load(path, mmap_mode="r")
     except (FileNotFoundError, NotADirectoryError, ValueError, EOFError):
@@ -66,7 +70,9 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     return array if array.shape == shape and array.dtype == np.uint8 else None
 
 
-def _make(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> None:
+def _make(path: Path, shape: tuple[int, ...], fill: "Callable[[np.ndarray], None]") -> None:
+    import numpy as np
+
     part = path.with_name(path.name + ".part")  # one name is enough under the lock, and a killed run's rest is reused
     try:
         try:

@@ -10,11 +10,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from exp.options.errors import DataError as DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ROOT_VARIABLE = "EXP_DATA"
 
@@ -55,9 +56,11 @@ class Split:
     """
 
     images: Pixels
-    labels: np.ndarray
+    labels: "np.ndarray"
 
     def __post_init__(self) -> None:
+        import numpy as np
+
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
             raise ValueError(f"images must be uint8 (N, C, H, W), not {self.images.dtype} {self.images.shape}")
         if self.labels.ndim != 1 or self.labels.dtype != np.int64:

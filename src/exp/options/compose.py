@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exp import __file__ as package_file
 from exp.options.adopted import LightningOptions
 from exp.options.catalog import GROUPS, SECTIONS, add_file, revision
 from exp.options.complaints import one_line
 from exp.options.errors import ConfigError, DataError
 from exp.options.fields import fields
-from exp.options.plugins import conf_folders
+from exp.options.folders import conf_dir, conf_dirs
 from exp.options.resolve import Resolved, resolve
 from exp.options.sections import LOGGERS
 from exp.options.study import STUDIES
 from exp.options.words import CHOSEN, check, expanded, parsed
+from exp.options.yaml_files import read_by_c
 
 Compose = Callable[[list[str]], dict[str, Any]]
 """Composes overrides to a plain configuration."""
@@ -29,13 +29,6 @@ YAML_GROUPS = CHOSEN
 
 LAID = ("model", "att", "data")
 """Groups whose choices change nothing but their own node, where no YAML says more."""
-
-
-def conf_dir() -> Path:
-    """The YAML that ships with the package, or the checkout's own."""
-    package = Path(package_file).parent
-    shipped = package / "conf"
-    return shipped if shipped.is_dir() else package.parents[1] / "conf"
 
 
 def root() -> dict[str, Any]:
@@ -56,11 +49,6 @@ def unset(schema: type) -> dict[str, Any]:
     return dict.fromkeys(fields(schema))
 
 
-def conf_dirs() -> list[Path]:
-    """Returns all folders of YAML: the one that ships, and those of plug-ins."""
-    return [conf_dir(), *conf_folders()]
-
-
 def register() -> None:
     """Makes the options known to Hydra: the root, and every choice as ``GROUP/NAME`` and as a schema for YAML."""
     _register(revision())
@@ -70,6 +58,9 @@ def register() -> None:
 def _register(_revision: int) -> None:
     from hydra.core.config_store import ConfigStore
 
+    from exp.options.store import store_plain
+
+    read_by_c()
     store = ConfigStore.instance()
     # Hydra copies the whole store for every composition, a fifth of its time, and nodes once more when it loads them.
     store.__dict__["__deepcopy__"] = lambda _memo: store
@@ -79,12 +70,12 @@ def _register(_revision: int) -> None:
     for group, known in GROUPS.items():
         for name, schema in known.items():
             node = {"name": name, **unset(schema)}
-            store.store(group=f"schema/{group}", name=name, node=node, **again)
+            store_plain(f"schema/{group}", name, node)
             if not any((folder / group / f"{name}.yaml").exists() for folder in conf_dirs()):
-                store.store(group=group, name=name, node=node, **again)
+                store_plain(group, name, node)
     for count in range(2, len(LOGGERS) + 1):
         for several in itertools.permutations(LOGGERS, count):
-            store.store(group="logger", name="+".join(several), node={"name": "+".join(several)}, **again)
+            store_plain("logger", "+".join(several), {"name": "+".join(several)})
     recipes = {name: declared.recipe for name, declared in STUDIES.items()}
     recipes |= {name: {} for name, schema in GROUPS["task"].items() if issubclass(schema, LightningOptions)}
     for name, numbers in recipes.items():

@@ -101,6 +101,10 @@ class Options:
 
     def plain(self) -> dict[str, Any]:
         """Returns the options that are read, by name, in order."""
+        return dict(self._plain)
+
+    @functools.cached_property
+    def _plain(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in fields(type(self))}
         return effective(type(self), values)
 

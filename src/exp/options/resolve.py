@@ -59,11 +59,16 @@ class Resolved:
 
     def seeded(self, seed: int, overrides: Collection[str]) -> "Resolved":
         """Returns the same choices under another seed, as ``overrides`` that differ in it alone would resolve."""
-        identity = self.identity | {"seed": seed}
-        config = replace(self.config, seed=seed)
-        return replace(
-            self, config=config, identity=identity, key=_key(identity), slug=_slug(identity), overrides=tuple(overrides)
-        )
+        identity, config = self.identity | {"seed": seed}, replace(self.config, seed=seed)
+        before, after = self._around_seed
+        slug = f"{self.slug.removesuffix(str(self.seed))}{seed}"
+        return Resolved(config, identity, _hash(f"{before}{seed}{after}"), slug, tuple(overrides), self.narrowed)
+
+    @functools.cached_property
+    def _around_seed(self) -> tuple[str, str]:
+        """What ``_key`` hashes, before and behind the seed."""
+        before, _, after = _text(self.identity | {"seed": "\0"}).partition(_text("\0"))
+        return before, after
 
     def plain(self) -> dict[str, Any]:
         """Returns the choices as a dictionary that JSON can hold."""
@@ -313,7 +318,15 @@ def _identified(config: Config, overrides: tuple[str, ...]) -> Resolved:
 
 
 def _key(identity: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
+    return _hash(_text(identity))
+
+
+def _text(identity: Any) -> str:
+    return json.dumps(identity, sort_keys=True, separators=(",", ":"))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def _slug(identity: dict[str, Any]) -> str:

@@ -21,7 +21,8 @@ from exp.cells.own_code import digest
 from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
-from exp.sweep.front import Ending, check_models, new_console, report
+from exp.sweep.front import Ending, check_models, report
+from exp.sweep.lines import new_console
 from exp.sweep.plan import Compose, Plan, Planned, plan
 from exp.sweep.pool import Outcome, Pool
 from exp.sweep.record import SweepRecord

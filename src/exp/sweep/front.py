@@ -19,6 +19,7 @@ from exp.options.checks import seconds_of
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
 from exp.sweep.dry import tell
+from exp.sweep.lines import new_console
 from exp.sweep.plan import Compose, Plan, Planned, plan
 from exp.sweep.pool import Outcome, Pool, Slots
 from exp.sweep.progress import Progress
@@ -246,16 +247,6 @@ def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:
         return f"Next: {why}{without} seed=0,1,2 runs only the cells that are missing"
     two = [shown(one.cell.path) for one in screen.pair(planned)]
     return f"Next: {pasted('exp', 'diff', *two)}" if len(two) == 2 else ""
-
-
-def new_console(record: bool = False) -> Console:
-    """The terminal, or plain text that is never cut short.
-
-    Args:
-        record: Whether what is printed is kept for ``export_text``.
-    """
-    console = Console(highlight=False, soft_wrap=True, record=record)
-    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=1000, record=record)
 
 
 def _finished(planned: Plan) -> int:

@@ -19,6 +19,16 @@ BELOW = (
 """What goes to a second line, in this order, until a row fits."""
 
 
+def new_console(record: bool = False) -> Console:
+    """The terminal, or plain text that is never cut short.
+
+    Args:
+        record: Whether what is printed is kept for ``export_text``.
+    """
+    console = Console(highlight=False, soft_wrap=True, record=record)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=1000, record=record)
+
+
 def print_lines(headings: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, names: int = 1) -> None:
     """Prints aligned rows; columns that do not fit go to a second line under each row, with their headings.
 

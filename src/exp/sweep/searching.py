@@ -12,7 +12,8 @@ from exp.cells.terminal import pasted, shown, typed_command
 from exp.options.catalog import monitored
 from exp.options.errors import ConfigError
 from exp.sweep.course import Course
-from exp.sweep.front import Watch, check_models, new_console
+from exp.sweep.front import Watch, check_models
+from exp.sweep.lines import new_console
 from exp.sweep.plan import Compose, Plan, Planned, plan
 from exp.sweep.pool import Pool, Slots
 from exp.sweep.progress import Progress

@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exp.cells.files import read_json, write_json
-from exp.tables.given import Given
+from exp.options.words import expanded, value_of
+
+if TYPE_CHECKING:
+    from exp.tables.given import Given
 
 FILE = "tables.json"
+
+
+def root_of(overrides: list[str]) -> Path:
+    """The folder of all cells under a command line."""
+    given = [value_of(word) for word in expanded(overrides) if word.startswith("cells.dir=")]
+    return Path(str(given[-1]) if given else "multirun").expanduser().absolute()
 
 
 class Undecided(Exception):
@@ -40,7 +49,7 @@ class Chosen:
         return f"{self.name}={self.value}: best of table {self.table} by mean validation metric ({means}){moved}"
 
 
-def keep(root: Path, table: str, given: Given, chosen: dict[str, Chosen]) -> None:
+def keep(root: Path, table: str, given: "Given", chosen: dict[str, Chosen]) -> None:
     """Freezes choices and remembers that the table was run this way."""
     known = _kept(root)
     entry = known.setdefault(table, {})
@@ -67,7 +76,7 @@ def remembered(root: Path) -> list[str]:
     return list(_kept(root))
 
 
-def kept(root: Path, table: str, name: str, given: Given) -> dict[str, Any] | None:
+def kept(root: Path, table: str, name: str, given: "Given") -> dict[str, Any] | None:
     """Returns a choice as it was frozen, with its value, table and scores; None where it was not made yet."""
     entry = _kept(root).get(table, {}).get("choices", {}).get(_key(name, given))
     return entry if isinstance(entry, dict) else None
@@ -77,7 +86,7 @@ def _kept(root: Path) -> dict[str, Any]:
     return read_json(root / FILE) or {}
 
 
-def _key(name: str, given: Given) -> str:
+def _key(name: str, given: "Given") -> str:
     return " ".join([name, *(word for word in given.variant() if not word.startswith("seed="))])
 
 

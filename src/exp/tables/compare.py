@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from exp.sweep.plan import uncollected
 from exp.tables.claims import Checked, Settled, Verdicts, check, fails
 from exp.tables.hypotheses import (
     CONTRADICTED,
@@ -140,6 +141,7 @@ class Comparison:
         return list(dict.fromkeys(found))
 
 
+@uncollected()
 def compare(plan: TablePlan) -> Comparison:
     """Reads the results of a table's cells and compares them."""
     rows = {row.row.name: row for row in plan.rows}

@@ -1,27 +1,24 @@
 """Composed configurations kept on disk between commands: composing takes Hydra a tenth of a second each."""
 
-import contextlib
-import hashlib
+import functools
 import json
-import os
-from collections.abc import Iterable
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from exp.cells.files import read_json, write_json
-from exp.cells.provenance import PACKAGE
-from exp.data.cache import cache_folder
-from exp.options.compose import Composition, conf_dirs
+from exp.options.compose import Composition
 from exp.options.errors import ConfigError
+from exp.options.folders import PACKAGE, conf_dirs
 from exp.options.plugins import active
 from exp.options.study import STUDIES
+from exp.tables.keeping import Kept, files_below, state_of
 
 FOLDER = "composed"
 """Below the cache folder: one file for each state of the options and the YAML."""
 
-KEPT = 20
-"""Files of states used last that stay."""
+CALLED = re.compile(r"\$\{[\w.]+:")
+"""An interpolation that calls something, ``${oc.env:NAME}`` say, so that what it gives is not known by its text."""
 
 
 class Composer:
@@ -37,18 +34,14 @@ class Composer:
     def __init__(self, compose: Composition) -> None:
         self._compose = compose
         self.folders = compose.folders
-        further = [path for folder in compose.folders for path in Path(folder).rglob("*.yaml")]
-        shipped = [*PACKAGE.glob("options/*.py"), *PACKAGE.glob("**/options.py")]
-        own = [path for plugin in active() for path in plugin.path.rglob("options.py")]
-        configured = [path for folder in conf_dirs() for path in folder.rglob("*.yaml")]
+        self._yaml = [path for folder in (*conf_dirs(), *compose.folders) for path in files_below(folder, ".yaml")]
+        shipped = [*files_below(PACKAGE / "options", ".py"), *files_below(PACKAGE, "/options.py")]
+        own = [path for plugin in active() for path in files_below(plugin.path, ".py")]
         files = [study.path for study in STUDIES.values()]
-        state = _state_of([*configured, *shipped, *own, *files, *further])
-        self._path = cache_folder() / FOLDER / f"{state}.json"
-        self._known: dict[str, dict[str, Any]] = read_json(self._path) or {}
+        self._kept = Kept(FOLDER, state_of([*self._yaml, *shipped, *own, *files], version("hydra-core")))
+        self._known: dict[str, dict[str, Any]] = self._kept.read()
         self._failed: dict[str, str] = {}
         self._fresh = False
-        with contextlib.suppress(OSError):
-            os.utime(self._path)
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
         """Returns the configuration as a plain dictionary, which is not to be changed.
@@ -70,21 +63,12 @@ class Composer:
 
     def keep(self) -> None:
         """Writes what was composed anew, where the cache can be written."""
-        if not self._fresh:
-            return
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._path, self._known)
-            files = sorted(self._path.parent.glob("*.json"), key=lambda path: path.stat().st_mtime)
-            for path in files[:-KEPT]:
-                path.unlink()
+        if self._fresh and self.lasting:
+            self._kept.write(self._known)
         self._fresh = False
 
-
-def _state_of(files: Iterable[Path]) -> str:
-    """Changes whenever one of the files does, or Hydra."""
-    digest = hashlib.sha256(version("hydra-core").encode())
-    for path in sorted(files):
-        stat = path.stat()
-        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+    @functools.cached_property
+    def lasting(self) -> bool:
+        """Whether what was composed comes out the same until a file changes."""
+        texts = (Path(path).read_text(encoding="utf-8", errors="replace") for path in self._yaml)
+        return not any(map(CALLED.search, (*self._known, *texts)))

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from exp.options.catalog import GROUPS, SECTIONS
 from exp.options.errors import ConfigError
 from exp.options.fields import fields
-from exp.options.words import expanded, parsed, spelt, value_of
+from exp.options.words import parsed, spelt
 from exp.sweep.summary import spelt_seeds
 from exp.tables.spec import Table
 
@@ -152,9 +151,3 @@ def _seed(text: str) -> int:
     if not text.strip().isdigit():
         raise ConfigError(f"seed={text}: expected whole numbers from 0 up, such as seed=0,1,2")
     return int(text)
-
-
-def root_of(overrides: list[str]) -> Path:
-    """The folder of all cells under a command line."""
-    given = [value_of(word) for word in expanded(overrides) if word.startswith("cells.dir=")]
-    return Path(str(given[-1]) if given else "multirun").expanduser().absolute()

@@ -12,7 +12,7 @@ from exp.options.config import Config
 from exp.options.errors import ConfigError, DataError
 from exp.options.resolve import Resolved
 from exp.options.words import spelt
-from exp.sweep.plan import CellPlanner, Planned, fingerprint
+from exp.sweep.plan import CellPlanner, Planned, fingerprint, uncollected
 from exp.tables import given as command_line
 from exp.tables import looks
 from exp.tables.choices import Chosen, Undecided, kept
@@ -157,6 +157,12 @@ class Planner:
         self._cells = CellPlanner(self._composer, root, stale=judged)
         self._judged = judged
 
+    @property
+    def lasting(self) -> bool:
+        """Whether options come out the same until a file changes."""
+        return self._composer.lasting
+
+    @uncollected()
     def plan(self, name: str, overrides: Iterable[str] = ()) -> TablePlan:
         """Plans a table.
 
@@ -249,13 +255,19 @@ class Planner:
         options = _filled(table.base, chosen) | given.options | _filled(row.overrides, chosen)
         options |= _filled(dict(under), chosen) | origin
         shown = under if len(table.settings) > 1 else ()
-        cells = []
+        cells: list[Planned] = []
+        without_seed = [f"{key}={value}" for key, value in options.items()]
+        data, content = None, None
         for seed in seeds:
-            overrides = [f"{key}={value}" for key, value in options.items()] + [f"seed={seed}"]
+            overrides = [*without_seed, f"seed={seed}"]
             resolved = self._resolved(overrides)
             if isinstance(resolved, ConfigError):
                 return PlannedRow(row, problem=str(resolved), under=shown)
-            cells.append(self._cells.planned(resolved, overrides, _fingerprint(resolved.config)))
+            if resolved.config.data is not data:  # seeds share it
+                data, content = resolved.config.data, data_content(resolved.config)
+            cells.append(self._cells.planned(resolved, overrides, content))
+            if self._judged:
+                _ = cells[-1].result  # kept while it is at hand
         told = self._label(table, row, chosen, under, cells[0]) if self._judged else Label()
         return PlannedRow(row, cells, label=told, under=shown)
 
@@ -368,7 +380,7 @@ def _substituted(value: Any, chosen: dict[str, Chosen]) -> Any:
     return value
 
 
-def _fingerprint(config: Config) -> str | None:
+def data_content(config: Config) -> str | None:
     """Returns what the data are now, None where they are not at hand."""
     try:
         return fingerprint(config.data)

@@ -4,8 +4,9 @@ import functools
 import re
 from pathlib import Path
 
-from exp.options.compose import conf_dir, conf_dirs
 from exp.options.errors import ConfigError, nearest
+from exp.options.folders import conf_dir, conf_dirs
+from exp.tables.choices import remembered
 from exp.tables.located import read_located
 from exp.tables.parsing import Parser
 from exp.tables.spec import Table
@@ -26,6 +27,12 @@ def own_names() -> list[str]:
     """The tables that lie in the working directory: YAML files with rows and columns."""
     found = sorted(path for ending in ENDINGS for path in Path().glob(f"*{ending}"))
     return [_name_of(path) for path in found if _is_table(path)]
+
+
+def known_tables(root: Path) -> list[str]:
+    """Returns the names of the user's own tables, of those that ship, and of those elsewhere that were run."""
+    listed = [*own_names(), *names()]
+    return [*listed, *(name for name in remembered(root) if name not in listed and Path(f"{name}.yaml").is_file())]
 
 
 def _is_table(path: Path) -> bool:

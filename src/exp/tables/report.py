@@ -11,7 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from exp.cells.files import replace_whole
-from exp.cells.provenance import PACKAGE, git_state
+from exp.cells.provenance import git_state
+from exp.options.folders import PACKAGE
 from exp.sweep.plan import Planned
 from exp.tables import words
 from exp.tables.compare import Comparison, Entry

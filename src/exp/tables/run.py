@@ -16,8 +16,8 @@ from exp.sweep.hydra import composer, run_cells
 from exp.sweep.plan import Plan, Planned
 from exp.sweep.screen import Screen
 from exp.tables import choices
+from exp.tables.choices import root_of
 from exp.tables.compare import Comparison, compare
-from exp.tables.given import root_of
 from exp.tables.plan import Planner, TablePlan, inherited
 from exp.tables.reading import canonical, load
 from exp.tables.terminal import print_table

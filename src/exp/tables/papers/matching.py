@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exp.options.catalog import GROUPS, TASKS, fitting
-from exp.options.compose import conf_dir, short_names
+from exp.options.compose import short_names
+from exp.options.folders import conf_dir
 from exp.options.parts import TaskOptions
 from exp.tables.papers.printed import is_nothing
 

@@ -8,14 +8,14 @@ import gzip
 import importlib.util
 import zlib
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from exp.data import fingerprint
-from exp.data.partition import hold_out
 from exp.data.source import DataError, Split
 from exp.tasks.attention.options import DigitsOptions
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _SIDE = 8
 _LEVELS = 16
@@ -53,6 +53,10 @@ class Digits:
 
     def load(self) -> dict[str, Split]:
         """See ``Source.load``; images are uint8 (N, 1, size, size), the 17 levels spread over 0..255."""
+        import numpy as np
+
+        from exp.data.partition import hold_out
+
         path = self._file()
         try:
             text = gzip.decompress(path.read_bytes()).decode("ascii")
@@ -81,10 +85,11 @@ class Digits:
         return path
 
 
-def _enlarge(images: np.ndarray, size: int) -> np.ndarray:
+def _enlarge(images: "np.ndarray", size: int) -> "np.ndarray":
     """Returns images (N, 8, 8) as (N, size, size), both uint8."""
     if size == images.shape[-1]:
         return images
     import cv2
+    import numpy as np
 
     return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR) for image in images])
