@@ -66,7 +66,20 @@ class Options:
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        # What is compared and shown is written once, below: making it anew for each of a hundred classes takes time.
+        dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(
+            getattr(self, name) == getattr(other, name) for name in fields(type(self))
+        )
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in fields(type(self))))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in fields(type(self)))
+        return f"{type(self).__qualname__}({shown})"
 
     def __post_init__(self) -> None:
         values = {name: getattr(self, name) for name in fields(type(self))}
