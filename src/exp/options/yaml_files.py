@@ -9,21 +9,22 @@ def read_by_c() -> None:
     import yaml
     from omegaconf import _utils
 
-    if hasattr(yaml, "CParser") and not isinstance(_utils.get_yaml_loader, functools.partial):
-        _utils.get_yaml_loader = functools.partial(_loader, _utils.get_yaml_loader())
+    parser = getattr(yaml, "CParser", None)
+    if parser and not isinstance(_utils.get_yaml_loader, functools.partial):
+        _utils.get_yaml_loader = functools.partial(_loader, _utils.get_yaml_loader(), parser)
 
 
 @functools.cache
-def _loader(theirs: Any) -> Any:
+def _loader(theirs: Any, parser: Any) -> Any:
     """Returns OmegaConf's loader on the C parser; what is no YAML is complained of in the other parser's words."""
-    from yaml import CParser, YAMLError
+    from yaml import YAMLError
 
-    class Loader(CParser, theirs):  # type: ignore[misc]
+    class Loader(parser, theirs):
         def __init__(self, stream: Any) -> None:
             self._name = getattr(stream, "name", "<file>")
             self._text = stream.read()
             theirs.__init__(self, "")
-            CParser.__init__(self, self._text)
+            parser.__init__(self, self._text)
 
         def get_single_data(self) -> Any:
             try:

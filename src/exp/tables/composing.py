@@ -34,7 +34,8 @@ class Composer:
     def __init__(self, compose: Composition) -> None:
         self._compose = compose
         self.folders = compose.folders
-        self._yaml = [path for folder in (*conf_dirs(), *compose.folders) for path in files_below(folder, ".yaml")]
+        folders: list[str | Path] = [*conf_dirs(), *compose.folders]
+        self._yaml = [path for folder in folders for path in files_below(folder, ".yaml")]
         shipped = [*files_below(PACKAGE / "options", ".py"), *files_below(PACKAGE, "/options.py")]
         own = [path for plugin in active() for path in files_below(plugin.path, ".py")]
         files = [study.path for study in STUDIES.values()]

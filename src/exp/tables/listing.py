@@ -108,11 +108,12 @@ def has_no_cells(root: Path) -> bool:
 
 def _state(root: Path, overrides: list[str], name: str, folders: tuple[str, ...]) -> str:
     """Changes with all that decides what the tables are, and what their cells."""
-    here = [path for ending in ENDINGS for path in Path().glob(f"*{ending}")]
+    here: list[str | Path] = [path for ending in ENDINGS for path in Path().glob(f"*{ending}")]
     elsewhere = [f"{table}.yaml" for table in remembered(root)]
     plugins = [path for plugin in active() for path in files_below(plugin.path, ".py")]
-    code = [*files_below(PACKAGE, ".py"), *plugins, *files_of_tasks()]
-    yaml = [path for folder in (*conf_dirs(), *folders) for path in files_below(folder, ".yaml", ".txt")]
+    code: list[str | Path] = [*files_below(PACKAGE, ".py"), *plugins, *files_of_tasks()]
+    configured: list[str | Path] = [*conf_dirs(), *folders]
+    yaml = [path for folder in configured for path in files_below(folder, ".yaml", ".txt")]
     installed = [folder for folder in sys.path if folder.endswith("-packages")]  # their time tells of what is in them
     places = [str(Path.cwd()), str(Path.home()), str(root), name, *folders]
     return state_of([*here, *elsewhere, root / FILE, *code, *yaml, *installed], *places, "", *overrides)
