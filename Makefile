@@ -14,6 +14,7 @@
 # make test-newest    the newest versions of everything, on the newest Python that torch supports (PYTHON_NEWEST)
 # make docs           the documentation as a site in build/site, without warnings
 # make bench          what was written to be fast against plain twins, into docs/performance.md (some minutes)
+# make bench-gpu    what only a GPU can show: ResNet-50 beside timm's, small cells packed, several devices
 # make bench-sweep    12 cells by separate commands, Hydra's launchers and ours
 
 PYTHON ?= python3
@@ -25,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 READY := .venv/.ready
 
 .PHONY: run test test-fast test-slow test-browser test-faults test-lowest test-newest test-plugins test-ray test-hydra14 test-extras test-timm test-real
-.PHONY: docs bench bench-sweep lint help clean
+.PHONY: docs bench bench-gpu bench-sweep lint help clean
 
 help:
 	@sed -n '/^PYTHON/q;s/^# //p' Makefile
@@ -85,6 +86,9 @@ docs: .venvs/docs/.ready
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/all.py
 	$(BIN)/python benchmarks/render.py
+
+bench-gpu: .venvs/timm/.ready
+	OMP_NUM_THREADS=1 .venvs/timm/bin/python benchmarks/gpu.py
 
 bench-sweep: .venvs/plugins/.ready
 	OMP_NUM_THREADS=1 .venvs/plugins/bin/python benchmarks/sweep.py

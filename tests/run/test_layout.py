@@ -165,7 +165,7 @@ def test_ranks_take_the_choice_of_the_first(tmp_path: Path) -> None:
     (result,) = results(tmp_path / "multirun")
     assert result["world_size"] == 2
     assert "chosen by measurement: " in done.stdout
-    assert result["layout"]["why"] in done.stdout
+    assert f"({result['layout']['why']}); 1 threads, large pages, fused adam" in done.stdout
 
 
 @pytest.mark.slow

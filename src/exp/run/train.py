@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -197,7 +198,9 @@ def _settle(task: Task | Adopted, folder: Path, device: torch.device, rank: Rank
     task.config = layout.settle(task.config)
     lay_out(task.model, task.config)
     if rank.rank == 0:
-        print(layout, flush=True)
+        pages = "large pages, " if device.type == "cpu" and os.environ.get("THP_MEM_ALLOC_ENABLE") == "1" else ""
+        fused = f"fused {task.config.optim.name}" if task.fused else task.config.optim.name
+        print(f"{layout}; {torch.get_num_threads()} threads, {pages}{fused}", flush=True)
     return {"layout": asdict(layout)}
 
 
