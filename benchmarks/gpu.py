@@ -37,6 +37,7 @@ from exp.options.compose import resolved
 from exp.run.ddp import ALONE
 from exp.run.train import prepared, run
 from exp.tasks.base import Task
+from exp.tasks.count import count
 from exp.tasks.pretrained import load_by_name
 from measure import Row, main
 
@@ -113,7 +114,7 @@ def step_of(model: nn.Module, side: int, *, compiled: bool) -> Callable[[], None
 def ours(att: str) -> ResNet:
     """ResNet-50 with an attention block."""
     block: Any = BLOCKS[att]
-    return ResNet(RESNETS["resnet50"](), num_classes=1000, **({"att": block} if block else {}))
+    return ResNet(RESNETS["resnet50"](stem="imagenet"), num_classes=1000, **({"att": block} if block else {}))
 
 
 def theirs(att: str) -> nn.Module:
@@ -146,13 +147,9 @@ def peak() -> float:
 
 def networks() -> Iterator[Row]:
     """ResNet-50 with each block, in turn with timm's, compiled and not."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     same, most = same_network(), peak()
     for side, batch in SCALE.sides.items():
-        with torch.device("meta"), FlopCounterMode(display=False) as counter:
-            ours("none")(torch.empty(1, 3, side, side))
-        operations = 3 * counter.get_total_flops() * batch
+        operations = 6 * count(ours("none"), (1, 3, side, side)).macs * batch
         for att in BLOCKS:
             for compiled in (False, True):
                 if REHEARSED and compiled and att != "none":

@@ -12,7 +12,6 @@ from exp.sweep.plan import Planned
 from exp.tables.compare import compare
 from exp.tables.figures import figures
 from exp.tables.plan import PlannedRow, Planner
-from exp.tables.reading import load
 from exp.tables.render import as_csv, as_json, latex, markdown
 from exp.tables.report import page
 from exp.tables.words import criteria, state
@@ -47,7 +46,6 @@ VALUES = {
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(TABLE)
-    load.cache_clear()
     return tmp_path
 
 

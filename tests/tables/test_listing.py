@@ -12,7 +12,7 @@ from exp.options.compose import Composition
 from exp.tables.choices import keep
 from exp.tables.keeping import Kept
 from exp.tables.plan import Planner
-from exp.tables.reading import load, own_names
+from exp.tables.reading import own_names
 from tests.tables.cells import QUICK, fail, fill, finish
 from tests.tables.test_compare import VALUES
 
@@ -37,7 +37,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def own(title: str = "Mine", att: str = "se") -> None:
     Path("mine.yaml").write_text(OWN.format(title=title, att=att))
-    load.cache_clear()
 
 
 def lines(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, str]:

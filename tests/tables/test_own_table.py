@@ -30,8 +30,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(TABLE)
     (tmp_path / "own.py").write_text("class Block: pass\n")
-    load.cache_clear()
     return tmp_path
+
+
+def test_an_edited_table_is_read_again_and_one_of_another_folder_is_another(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load("mine")
+    assert load("mine") is before
+    (here / "mine.yaml").write_text(TABLE.replace("My block", "Her block"))
+    assert load("mine").title == "Her block against none"
+    (here / "other").mkdir()
+    (here / "other" / "mine.yaml").write_text(TABLE.replace("My block", "His block"))
+    monkeypatch.chdir(here / "other")
+    assert load("mine").title == "His block against none"
 
 
 def test_a_table_in_the_working_directory(here: Path) -> None:

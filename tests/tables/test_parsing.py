@@ -9,7 +9,6 @@ from exp.options.errors import ConfigError
 from exp.tables.located import read_located
 from exp.tables.parsing import Parser, numbers_in
 from exp.tables.plan import Planner
-from exp.tables.reading import load
 from exp.tables.spec import Table
 
 GOOD = """\
@@ -96,7 +95,6 @@ def test_numbers_of_a_quote() -> None:
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    load.cache_clear()
     return tmp_path / "mine.yaml"
 
 

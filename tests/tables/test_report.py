@@ -10,7 +10,6 @@ from exp.tables.compare import compare
 from exp.tables.drawing import inline
 from exp.tables.figures import Figure, Point, Series, figures
 from exp.tables.plan import Planner
-from exp.tables.reading import load
 from exp.tables.report import page, write
 from tests.tables.cells import compared, fail, fill
 from tests.tables.test_compare import SEEDS, VALUES
@@ -108,7 +107,6 @@ def test_curves_of_every_metric_and_of_training(tmp_path: Path, monkeypatch: pyt
         "columns: {last: {metric: last/top1}, loss: {metric: train/loss}}\n"
     )
     monkeypatch.chdir(tmp_path)
-    load.cache_clear()
     plan = fill(tmp_path, "mine", [], {"a": [90.0]})
     write_json(plan.cells[0].cell.path / "result.json", (plan.cells[0].result or {}) | {"gates": {"histograms": GATES}})
     drawn = {one.name: one for one in figures(compare(Planner(tmp_path).plan("mine")))}

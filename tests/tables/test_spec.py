@@ -119,11 +119,7 @@ def read(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Table:
     (tmp_path / "table" / "mine.yaml").write_text(text)
     monkeypatch.setattr(reading, "conf_dir", lambda: tmp_path)
     monkeypatch.setattr(reading, "conf_dirs", lambda: [tmp_path])
-    load.cache_clear()
-    try:
-        return load("mine")
-    finally:
-        load.cache_clear()
+    return load("mine")
 
 
 def test_the_shortest_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

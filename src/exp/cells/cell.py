@@ -27,6 +27,9 @@ FORMAT = 2
 LAST, FORMER = "last.ckpt", "former.ckpt"
 """The checkpoint that a run goes on from, and the one before it, which is kept while the cell is unfinished."""
 
+AUTO = "auto"
+"""The value of an option that the program chooses."""
+
 ANEW = {
     "none": (),
     "done": ("done", "stale"),
@@ -219,6 +222,7 @@ class Cell:
         return self._moved_defaults((read_json(self.path / "config.json") or {}).get("config", {}))
 
     def _moved_defaults(self, before: dict[str, Any]) -> list[str]:
+        """What was recorded before a default became ``auto`` is one of the values that the program takes for it."""
         moved = []
         for part in (*GROUPS, *SECTIONS):
             then = before.get(part)
@@ -226,7 +230,7 @@ class Cell:
                 continue
             options = getattr(self.resolved.config, part)
             schema, now = type(options), options.plain()
-            others = [name for name in fields(schema) if name in then and then[name] != now.get(name)]
+            others = [name for name in fields(schema) if name in then and now.get(name) not in (then[name], AUTO)]
             compared = {*distinctive(schema, now), *distinctive(schema, then)} if others else ()
             moved += [f"{part}.{name}" for name in sorted(others) if name in compared]
         return moved

@@ -18,7 +18,7 @@ from exp.tables.papers.shape import Shape, shape_of
 from exp.tables.papers.study import study_of, todo_words
 from exp.tables.papers.writing import write_study
 from exp.tables.plan import Planner
-from exp.tables.reading import canonical, load
+from exp.tables.reading import canonical
 from exp.tables.terminal import print_table
 from exp.tables.words import state
 
@@ -92,7 +92,6 @@ def _described(shape: Shape) -> str:
 
 def _written(out: Path, content: dict[str, Any], left: list[str], overrides: list[str], compose: Composition) -> int:
     """Says what was written, what is left to do, and plans it at once."""
-    load.cache_clear()
     name = canonical(out.as_posix() if "/" in out.as_posix() else out.name)
     plan = Planner(root_of(overrides), compose=compose).plan(name, overrides)
     numbers = len(plan.table.published)

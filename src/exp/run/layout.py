@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from exp.cells.cell import AUTO, LAST
 from exp.cells.files import read_json, write_json
 from exp.data.cache import cache_folder
 from exp.layers.pointwise import takes_faulty_kernel
@@ -36,7 +37,6 @@ WINS = 0.95
 REPAID = 3.0
 """Times the seconds spent on compiling that it has to save."""
 FILE = "layout.json"
-AUTO = "auto"
 HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 """Type of mixed precision's products."""
 
@@ -84,6 +84,8 @@ def choose(task: Task, loader: Any, folder: Path, device: torch.device, *, batch
     open_ = any(getattr(options, name) == AUTO for name in OPEN)
     if not open_ or batches < MEASURED_FROM or options.precision in ("64-true", "bf16-true"):
         return Layout()
+    if (folder / LAST).exists() and not (folder / FILE).exists():
+        return Layout()  # begun by a version that did not measure
     while (layout := _read(folder / FILE)) is None:
         if leads:
             note = _note(task.config, device)

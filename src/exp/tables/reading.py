@@ -93,7 +93,6 @@ def _path_of(name: str) -> Path:
     return path
 
 
-@functools.cache
 def load(name: str) -> Table:
     """Reads a table that ships, or one of the user's: ``NAME.yaml`` from the working directory.
 
@@ -101,6 +100,16 @@ def load(name: str) -> Table:
         ConfigError: There is no such table or its file is malformed.
     """
     path = _path_of(name)
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    return _read(name, path, Path.cwd(), (state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=256)
+def _read(name: str, path: Path, folder: Path, state: tuple[int, ...]) -> Table:
+    """A table's file as it is; read again where it has changed, as it does under a notebook's kernel."""
     located = read_located(path)
     if not isinstance(located.content, dict):
         raise ConfigError(f"{path}: expected a mapping with title, base, rows, columns")

@@ -107,7 +107,6 @@ f,finished,12,ca,0.1,2,95.2,0.185
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    load.cache_clear()
     return tmp_path
 
 

@@ -137,7 +137,6 @@ def test_what_is_written_plans_at_once(
     assert run(["table", "new", "paper.tex"]) == 2
     assert "paper.yaml: is there already" in capsys.readouterr().err
     assert (tmp_path / "paper.yaml").read_text() == before
-    load.cache_clear()
 
 
 def test_several_tables_are_listed(
@@ -151,4 +150,3 @@ def test_several_tables_are_listed(
     assert error.count("\n") == 1
     assert run(["table", "new", "paper.tex", "--table", "2"]) == 0
     assert load("paper-2").base["task"] == "gait"
-    load.cache_clear()
