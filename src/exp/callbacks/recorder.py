@@ -11,10 +11,11 @@ import torch
 
 from exp.cells.machine import resident_bytes
 from exp.cells.metrics_file import MetricsFile
+from exp.cells.terminal import duration
 from exp.tasks.base import trained
 
 Report = Callable[[dict[str, Any]], None]
-"""Takes how far a cell is: epoch, max_epochs, batch, batches, and the last metrics."""
+"""Takes how far a cell is: epoch, max_epochs, batch, batches, and the last metrics; ``evaluating``, a line."""
 
 REPORT_SECONDS = 0.5
 
@@ -51,6 +52,9 @@ class Recorder(pl.Callback):
         self.log_every = log_every
         self.report = report
         self._reported = 0.0
+        self._batch = 0
+        self._evaluated = 0
+        self._evaluation_started = 0.0
         self._epoch_started = 0.0
         self._epoch_loss = torch.zeros(2, dtype=torch.float64)
         self._line_loss = torch.zeros(2, dtype=torch.float64)
@@ -112,8 +116,34 @@ class Recorder(pl.Callback):
                 self.metrics.write(
                     split="step", epoch=trainer.current_epoch, step=trainer.global_step, loss=loss, lr=self._lr
                 )
+        self._batch = 0 if last else batch_idx + 1
         if trainer.is_global_zero and time.monotonic() - self._reported >= REPORT_SECONDS:
             self._tell(trainer, batch_idx + 1)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the evaluation's clock."""
+        self._evaluated, self._evaluation_started = 0, time.monotonic()
+
+    on_test_start = on_validation_start
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *given: Any) -> None:
+        """Says how far the validation is."""
+        self._evaluate(trainer, "validating", sum(trainer.num_val_batches))
+
+    def on_test_batch_end(self, trainer: pl.Trainer, *given: Any) -> None:
+        """Says how far the test is."""
+        self._evaluate(trainer, "testing", sum(trainer.num_test_batches))
+
+    def _evaluate(self, trainer: pl.Trainer, what: str, total: float) -> None:
+        self._evaluated += 1
+        now, done = time.monotonic(), self._evaluated
+        if not trainer.is_global_zero or now - self._reported < REPORT_SECONDS:
+            return
+        line = f"{what} {done:,}"
+        if math.isfinite(total):  # a stream has no length
+            left = (now - self._evaluation_started) / done * (total - done)
+            line = f"{line} of {int(total):,}, {duration(left)} left"
+        self._tell(trainer, self._batch, evaluating=line)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the scores of the epoch."""
@@ -168,7 +198,7 @@ class Recorder(pl.Callback):
         self._epoch_loss += taken
         self._line_loss += taken
 
-    def _tell(self, trainer: pl.Trainer, batch: int, epoch_done: bool = False) -> None:
+    def _tell(self, trainer: pl.Trainer, batch: int, *, epoch_done: bool = False, evaluating: str = "") -> None:
         self._reported = time.monotonic()
         task = trained(trainer.lightning_module)
         self.report(
@@ -182,6 +212,7 @@ class Recorder(pl.Callback):
                 "device": self._device,
                 "memory_bytes": _memory_bytes(trainer.lightning_module.device),
                 "alarm": self._alarm.text,
+                "evaluating": evaluating,
                 "epoch_done": epoch_done,
             }
         )

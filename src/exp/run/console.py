@@ -58,7 +58,8 @@ class Console:
             scores = "  ".join(f"{name} {value:.4g}" for name, value in state["metrics"].items())
             print(f"{self._erase()}{head}  {scores}", flush=True)
         elif self._inline:
-            print(f"{self._erase()}{head}  batch {state['batch']}/{state['batches']}", end="", flush=True)
+            now = state["evaluating"] or f"batch {state['batch']}/{state['batches']}"
+            print(f"{self._erase()}{head}  {now}", end="", flush=True)
 
     def end(self, state: str) -> None:
         """The scores, where they lie, and what to type next."""

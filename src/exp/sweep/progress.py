@@ -90,7 +90,7 @@ class Progress:
         for key, status in statuses.items():
             epochs = f"epoch {status.get('epoch', 0)}/{status['max_epochs']}" if "max_epochs" in status else "starting"
             bar = ProgressBar(total=1.0, completed=self._progress[key], width=24)
-            grid.add_row(self._names[key], epochs, bar, Text(metrics(status), style="dim"))
+            grid.add_row(self._names[key], epochs, bar, Text(status.get("evaluating") or metrics(status), style="dim"))
         return Group(self._head(), grid)
 
     def _left(self) -> str:

@@ -174,6 +174,7 @@ def opened(cell: CellState, page: str, remaining: Remaining, width: int, height:
     first = Text(cell.name, style="bold").append(f"  {cell.state}", style=STYLES[cell.state])
     facts = [f"epoch {epoch(cell)}" if epoch(cell) else "", against_best(cell), time_of(cell, remaining)]
     facts += [f"{count(cell.speed)} samples/s" if cell.speed else "", str(cell.status.get("device") or "")]
+    facts += [cell.status.get("evaluating", "")] if cell.state == "running" else []
     second = Text("  ".join(fact for fact in facts if fact), style="dim", no_wrap=True, overflow="ellipsis")
     tabs = Text("  ").join(Text(f" {tab} ", style="reverse" if tab == page else "dim") for tab in PAGES)
     room = max(4, height - 5)
