@@ -199,7 +199,7 @@ def _settle(task: Task | Adopted, folder: Path, device: torch.device, rank: Rank
     lay_out(task.model, task.config)
     if rank.rank == 0:
         pages = "large pages, " if device.type == "cpu" and os.environ.get("THP_MEM_ALLOC_ENABLE") == "1" else ""
-        fused = f"fused {task.config.optim.name}" if task.fused else task.config.optim.name
+        fused = f"fused {task.config.optim.name}" if task.fuses_optimizer else task.config.optim.name
         print(f"{layout}; {torch.get_num_threads()} threads, {pages}{fused}", flush=True)
     return {"layout": asdict(layout)}
 

@@ -199,14 +199,14 @@ class Task(pl.LightningModule, abc.ABC):
         return {}
 
     @property
-    def fused(self) -> bool:
+    def fuses_optimizer(self) -> bool:
         """Whether the optimizer is one kernel for all parameters."""
         # In mixed precision Lightning cannot clip for an optimizer that unscales gradients itself, as fused ones do.
         return self.config.trainer.precision == "32-true" or not self.config.optim.clip
 
     def configure_optimizers(self) -> Any:
         """Optimizer and a schedule that moves at every step."""
-        optimizer = build_optimizer(self.model, self.config.optim, fused=self.fused)
+        optimizer = build_optimizer(self.model, self.config.optim, fused=self.fuses_optimizer)
         schedule = build_schedule(
             optimizer,
             self.config.optim,
