@@ -4,6 +4,7 @@ import doctest
 from pathlib import Path
 
 import pytest
+import torch
 
 import exp.door
 
@@ -28,3 +29,18 @@ def test_a_cell_that_never_ran_has_no_weights(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="waiting, so it has no weights yet"):
         exp.cell("att=ca").load()
+
+
+def test_weights_of_a_cell_whose_code_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cell = exp.cell("att=none", "width=4")
+    cell.path.mkdir(parents=True)
+    cell.write_config()
+    torch.save({"state_dict": {"model.gone": torch.zeros(1)}}, cell.path / "best.ckpt")
+    cell.write_result({"code": {"exp.layers.resnet": "0"}, "config": {}})
+    with pytest.raises(ValueError, match="since exp.layers.resnet changed after it ran; sweep.force=stale"):
+        cell.load()
+    assert exp.door.CellList([cell]).frame()["state"].tolist() == ["stale"]
+    cell.write_result({"code": {}, "config": {}})
+    with pytest.raises(ValueError, match="another model's weights"):
+        cell.load()

@@ -85,7 +85,13 @@ class CellHandle(Cell):
         if best is None:
             raise ConfigError(f"{self.path}: holds no checkpoint; cells.keep=[best] keeps one")
         task = build_task(self.resolved.config)
-        load_weights(task, str(best))
+        try:
+            load_weights(task, str(best))
+        except ConfigError:
+            if changed := ", ".join(self.stale(None)):
+                said = f"{self.path.name}: its weights are another model's, since {changed} changed after it ran"
+                raise ConfigError(f"{said}; sweep.force=stale runs it anew") from None
+            raise
         return task.lightning.eval()
 
     def __repr__(self) -> str:
@@ -117,7 +123,8 @@ class CellList(list[CellHandle]):
 
 def _row(cell: CellHandle) -> dict[str, Any]:
     record = cell.record() or {}
-    row: dict[str, Any] = {"cell": cell.path.name, "state": cell.status()["state"], "seed": record.get("seed")}
+    state = "stale" if cell.result() is not None and cell.stale(None) else cell.status()["state"]
+    row: dict[str, Any] = {"cell": cell.path.name, "state": state, "seed": record.get("seed")}
     for part, options in record.get("config", {}).items():
         if isinstance(options, dict) and part in ("task", "model", "att", "data", "optim", "trainer"):
             row |= {f"{part}.{name}": value for name, value in options.items()}

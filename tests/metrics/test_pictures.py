@@ -49,7 +49,7 @@ def test_the_contact_sheet_shows_the_images_in_their_order(tmp_path: Path) -> No
     assert sheet.shape == (130, 232)
     assert (sheet[50, 50], sheet[50, 116 + 50]) == (220, 20)
     assert (sheet[100:130, :100] < 128).any()  # its caption
-    assert caption("happy", "angry", 1.0) == ("happy >", "angry, 100 %")
+    assert caption("happy", "angry", 1.0) == ("happy >", "angry (100 %)")
     assert caption("fear", "fear", 0.4) == ("fear", "40 %")
 
 

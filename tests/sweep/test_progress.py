@@ -73,6 +73,21 @@ def test_a_missing_cell_is_shown_not_dropped(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_with_stale_cells_says_so_and_has_the_counts_of_all(tmp_path: Path) -> None:
+    here = f"cells.dir={tmp_path}"
+    sweep = plan([["att=none", here, f"seed={seed}"] for seed in range(3)], composed)
+    for one, params in zip(sweep.cells, (4910, 1420, 4910), strict=True):
+        one.cell.path.mkdir(parents=True)
+        one.cell.write_result({"test": {"top1": 97.0}, "params": params, "macs": 2000, "train_seconds": 3.0})
+    sweep.cells[1].changed = ["mixer.model"]
+    out = io.StringIO()
+    print_summary(sweep.cells, [], Console(file=out, width=120))
+    row = out.getvalue().splitlines()[1]
+    assert "(1 stale)" in row
+    assert "4.91 k / 1.42 k" in row
+    assert "2.00 k /" not in row
+
+
 def test_next_step_offers_seeds_first(tmp_path: Path) -> None:
     sweep = planned(tmp_path)
     assert "seed=0,1,2 runs only the cells that are missing" in next_step(
@@ -80,6 +95,9 @@ def test_next_step_offers_seeds_first(tmp_path: Path) -> None:
     )
     said = next_step(sweep, False, "python -m exp --multirun att=x seed=0 lr=1", Screen())
     assert "python -m exp --multirun att=x lr=1 seed=0,1,2 runs" in said
+    for one in sweep.cells:
+        one.cell.resolved = one.resolved.seeded(7, ())
+    assert "att=x seed=7,8,9 runs" in next_step(sweep, False, "python -m exp --multirun att=x seed=7", Screen())
     assert "tries failed cells again" in next_step(sweep, True, "python -m exp", Screen())
 
 

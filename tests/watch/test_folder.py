@@ -162,7 +162,9 @@ def test_a_file_that_cannot_be_read_leaves_what_was_known(tmp_path: Path) -> Non
 
 def test_entries_of_another_type_are_left_out() -> None:
     given = {"state": "running", "epoch": "<b>", "max_epochs": 3, "metrics": {"a": 1.0, "b": "x"}, "alarm": 4}
-    assert checked(given) == {"state": "running", "max_epochs": 3, "metrics": {"a": 1.0}}
+    given["evaluating"] = "testing 3 of 90, 4.0 s left"
+    known = {"state": "running", "max_epochs": 3, "metrics": {"a": 1.0}}
+    assert checked(given) == known | {"evaluating": given["evaluating"]}
 
 
 def test_a_cell_of_another_machine_lives_as_long_as_its_lock_is_touched(
@@ -267,3 +269,14 @@ def test_only_the_cells_of_a_table_are_looked_at(tmp_path: Path) -> None:
     done(tmp_path, "ca-digits-s1-y")
     folder.look()
     assert {cell.name: cell.state for cell in folder.cells.values()} == {"ca s0": "done", "ca s1": "done"}
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_a_killed_cell_does_next_is_what_it_says(tmp_path: Path, saved: bool) -> None:
+    put(tmp_path / "status.json", {"state": "running"})
+    if saved:
+        (tmp_path / "last.ckpt").touch()
+    cell = CellState(tmp_path, "ca s0")
+    cell.look()
+    then = "goes on from the last save" if saved else "begins anew, since nothing was saved yet"
+    assert (cell.state, cell.note) == ("waiting", f"its process was killed; the same command {then}")

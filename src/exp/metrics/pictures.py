@@ -128,7 +128,7 @@ def draw_answers(path: Path, images: Sequence[np.ndarray], captions: Sequence[tu
 def caption(label: str, answer: str, probability: float) -> tuple[str, str]:
     """Returns the lines below an image: its label with the answer's probability in percent, and a wrong answer."""
     sure = f"{100 * probability:.0f} %"
-    return (label, sure) if label == answer else (f"{label} >", f"{answer[: _LETTERS - 7]}, {sure}")
+    return (label, sure) if label == answer else (f"{label} >", f"{answer[: _LETTERS - 8]} ({sure})")
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

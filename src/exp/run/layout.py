@@ -55,10 +55,6 @@ class Layout:
     compile: bool = False
     why: str = ""
 
-    def __str__(self) -> str:
-        taken = ", ".join(name for name in OPEN if getattr(self, name)) or "neither"
-        return f"chosen by measurement: {taken} ({self.why})"
-
     def settle(self, config: Config) -> Config:
         """Returns options in which nothing is ``auto`` any more; what is given stays."""
         open_ = {name: getattr(self, name) for name in OPEN if getattr(config.trainer, name) == AUTO}
@@ -115,19 +111,25 @@ def _measured(task: Task, batch: Any, device: torch.device, batches: int) -> Lay
         best, _ = _step(found.settle(task.config), batch, device)
         if options.channels_last == AUTO and not (device.type == "cpu" and takes_faulty_kernel(task.model)):
             other, _ = _step(replace(found, channels_last=True).settle(task.config), batch, device)
-            why.append(f"channels_last takes {other / best:.2f} of a step's time")
-            if other < WINS * best:
+            wins = other < WINS * best
+            why.append(f"channels_last takes {other / best:.2f} of a step's time and is {_taken(wins)}")
+            if wins:
                 found, best = replace(found, channels_last=True), other
         watched = getattr(task.config.att, "record", False)  # which compiled code runs past
         tried = options.compile == AUTO and device.type == "cuda" and not watched
         if tried and best * batches >= COMPILED_FROM:
             other, spent = _step(replace(found, compile=True).settle(task.config), batch, device)
-            why.append(f"compiled it takes {other / best:.2f}, after {spent:.0f} s")
-            if other < WINS * best and (best - other) * batches > REPAID * spent:
+            wins = other < WINS * best and (best - other) * batches > REPAID * spent
+            why.append(f"compiled it takes {other / best:.2f}, after {spent:.0f} s, and is {_taken(wins)}")
+            if wins:
                 found = replace(found, compile=True)
     except Exception as error:  # whatever a user's model or a compiler says: it trains the way that was found so far
         why.append(f"{type(error).__name__} when trying further")
     return replace(found, why=", ".join(why))
+
+
+def _taken(wins: bool) -> str:
+    return "used" if wins else "not used"
 
 
 def _step(config: Config, batch: Any, device: torch.device) -> tuple[float, float]:

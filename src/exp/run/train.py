@@ -200,7 +200,8 @@ def _settle(task: Task | Adopted, folder: Path, device: torch.device, rank: Rank
     if rank.rank == 0:
         pages = "large pages, " if device.type == "cpu" and os.environ.get("THP_MEM_ALLOC_ENABLE") == "1" else ""
         fused = f"fused {task.config.optim.name}" if task.fuses_optimizer else task.config.optim.name
-        print(f"{layout}; {torch.get_num_threads()} threads, {pages}{fused}", flush=True)
+        print(f"measured: {layout.why}", flush=True)
+        print(f"threads: {torch.get_num_threads()}; {pages}{fused}", flush=True)
     return {"layout": asdict(layout)}
 
 

@@ -241,10 +241,12 @@ def next_step(planned: Plan, failed: bool, command: str, screen: Screen) -> str:
     command = with_short_seeds(command)
     if failed:
         return f"Next: see the errors above. {command} tries failed cells again; sweep.force=failed diverged ones too"
-    if len({one.resolved.seed for one in planned.cells}) == 1:
+    seeds = {one.resolved.seed for one in planned.cells}
+    if len(seeds) == 1:
         without = pasted(*(word for word in shlex.split(command) if not word.startswith("seed=")))
         why = "differences of one seed say nothing; " if len(planned.cells) > 1 else ""
-        return f"Next: {why}{without} seed=0,1,2 runs only the cells that are missing"
+        (first,) = seeds
+        return f"Next: {why}{without} seed={first},{first + 1},{first + 2} runs only the cells that are missing"
     two = [shown(one.cell.path) for one in screen.pair(planned)]
     return f"Next: {pasted('exp', 'diff', *two)}" if len(two) == 2 else ""
 

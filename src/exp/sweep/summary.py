@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from exp.cells.cell import Cell
 from exp.cells.terminal import count, duration
 from exp.sweep.lines import print_lines
 from exp.sweep.plan import Planned
@@ -26,23 +25,26 @@ def print_summary(cells: Sequence[Planned], skipped: Sequence[tuple[tuple[str, .
             MACs and time.
     """
     varied = varied_choices([planned.resolved.config.plain() for planned in cells])
-    rows: dict[tuple[str, ...], list[Cell]] = {}
+    rows: dict[tuple[str, ...], list[Planned]] = {}
     for planned in cells:
-        rows.setdefault(label(planned.resolved.config.plain(), varied), []).append(planned.cell)
-    results = {name: [result for cell in group if (result := cell.result())] for name, group in rows.items()}
+        rows.setdefault(label(planned.resolved.config.plain(), varied), []).append(planned)
+    results = {name: [result for one in group if (result := one.cell.result())] for name, group in rows.items()}
     metrics = list(dict.fromkeys(metric for planned in cells for metric in _shown(planned)))
     names = [key[1] for key in varied] or ["cell"]
     headings = [*names, *metrics, *COST_COLUMNS.values()]
     lines = []
     for name, group in rows.items():
         done = results[name]
+        called = list(name or (group[0].cell.path.name,))
         if not done:
-            states = ", ".join(sorted({cell.status()["state"] for cell in group}))
-            lines.append([*(name or (group[0].path.name,)), states])
+            states = ", ".join(sorted({one.cell.status()["state"] for one in group}))
+            lines.append([*called, states])
             continue
+        if stale := sum(bool(one.changed) and not one.anew for one in group):
+            called[-1] += f" ({stale} stale)"
         cells_ = [mean_sd([result["test"].get(metric) for result in done]) for metric in metrics]
-        cost = [count(done[0].get("params")), count(done[0].get("macs")), duration(_mean(done, "train_seconds"))]
-        lines.append([*(name or (group[0].path.name,)), *cells_, *cost])
+        cost = [_counts(done, "params"), _counts(done, "macs"), duration(_mean(done, "train_seconds"))]
+        lines.append([*called, *cells_, *cost])
     filled = [[*line, *[""] * (len(headings) - len(line))] for line in lines]
     print_lines(headings, filled, console, names=len(names))
     for overrides, why in skipped:
@@ -106,6 +108,11 @@ def mean_sd(values: Sequence[float | None]) -> str:
     places = 2 if abs(mean) >= 10 else 3
     spread = f" ± {statistics.stdev(known):.{places}f} ({len(known)})" if len(known) > 1 else ""
     return f"{mean:.{places}f}{spread}"
+
+
+def _counts(results: Sequence[dict[str, Any]], name: str) -> str:
+    """What seeds have in common; all there are where the code of a stale one built another network."""
+    return " / ".join(dict.fromkeys(count(result.get(name)) for result in results))
 
 
 def _mean(results: Sequence[dict[str, Any]], name: str) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exp.cells.cell import FORMER, LAST
 from exp.cells.files import read_json
 from exp.cells.lock import STALE_SECONDS, holder_of, lives_here
 from exp.options.catalog import TASKS, monitored
@@ -21,7 +22,7 @@ KEPT = (
 )  # fmt: skip
 """Numbers of a ``result.json`` that are kept in memory, beside its scores, device and host."""
 
-WORDS = ("state", "host", "device", "alarm", "error", "note", "data")
+WORDS = ("state", "host", "device", "alarm", "evaluating", "error", "note", "data")
 """Entries of a ``status.json`` that are text; the others are numbers, but for the metrics."""
 
 
@@ -157,7 +158,9 @@ class CellState:
         self.state = status["state"] if status.get("state") in ("failed", "diverged") else "waiting"
         self.note = str(status.get("error") or status.get("note") or "")
         if status.get("state") == "running":
-            self.note = "its process was killed; the same command goes on from the last save"
+            saved = any((self.path / name).exists() for name in (LAST, FORMER))
+            then = "goes on from the last save" if saved else "begins anew, since nothing was saved yet"
+            self.note = f"its process was killed; the same command {then}"
 
     def _be_done(self) -> None:
         self.state, self.note = "done", ""
