@@ -278,5 +278,5 @@ def test_what_a_killed_cell_does_next_is_what_it_says(tmp_path: Path, saved: boo
         (tmp_path / "last.ckpt").touch()
     cell = CellState(tmp_path, "ca s0")
     cell.look()
-    then = "goes on from the last save" if saved else "begins anew, since nothing was saved yet"
+    then = "goes on from the last save" if saved else "begins anew, nothing was saved"
     assert (cell.state, cell.note) == ("waiting", f"its process was killed; the same command {then}")

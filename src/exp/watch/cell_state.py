@@ -159,7 +159,7 @@ class CellState:
         self.note = str(status.get("error") or status.get("note") or "")
         if status.get("state") == "running":
             saved = any((self.path / name).exists() for name in (LAST, FORMER))
-            then = "goes on from the last save" if saved else "begins anew, since nothing was saved yet"
+            then = "goes on from the last save" if saved else "begins anew, nothing was saved"
             self.note = f"its process was killed; the same command {then}"
 
     def _be_done(self) -> None:
