@@ -64,7 +64,7 @@ def test_every_seed_is_a_dot(draw: Any) -> None:
 
 def test_every_row_that_has_an_interval_is_drawn_with_it(draw: Any) -> None:
     tables = ["gate/table", "activation/table", "pool/table", "kernel/table", "reduction/table"]
-    tables += ["fusion/table", "modules/table"]
+    tables += ["fusion/table", "ca_axes/table", "modules/table"]
     rows = [row for name in tables for row in column(f"{name}.json", "top1").values() if row["interval"]]
     (axes,) = draw.blocks().axes
     bars = [tuple(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linewidth() > 1]
