@@ -57,10 +57,10 @@ def test_a_short_run_is_not_measured(train: Train) -> None:
 
 
 def test_a_measured_run_is_the_run_with_what_was_chosen(train: Train, measuring: Path) -> None:
-    found = train("width=16")
+    found = train()
     assert float(found["layout"]["why"].split(" takes ")[1].split(" ")[0]) > 0
     last = str(found["layout"]["channels_last"]).lower()
-    given = train("width=16", f"trainer.channels_last={last}", "trainer.compile=false")
+    given = train(f"trainer.channels_last={last}", "trainer.compile=false")
     assert "layout" not in given
     assert given["weights_sha256"] == found["weights_sha256"]
     assert given["test"] == found["test"]
@@ -158,6 +158,7 @@ def test_a_kernel_that_writes_past_its_buffers_is_kept_clear_of() -> None:
     assert not takes_faulty_kernel(StridedPointwise(4, 8, 2))
 
 
+@pytest.mark.slow
 def test_ranks_take_the_choice_of_the_first(tmp_path: Path) -> None:
     long = ["trainer.devices=2", "trainer.max_epochs=1000", "trainer.max_time=00:00:00:01"]
     done = exp(*TINY, *long, "cells.dir=multirun", cwd=tmp_path)
