@@ -106,18 +106,22 @@ def lay_out(model: nn.Module, config: Config) -> None:
 def _measured(task: Task, batch: Any, device: torch.device, batches: int) -> Layout:
     """Takes some steps each way, the usual way first."""
     options, found = task.config.trainer, Layout()
-    why = []
+    on_gpu = device.type == "cuda"
+    formats = options.channels_last == AUTO and (on_gpu or not takes_faulty_kernel(task.model))
+    recorded = getattr(task.config.att, "record", False)  # which compiled code runs past
+    compiles = options.compile == AUTO and on_gpu and not recorded
+    why: list[str] = []
+    if not (formats or compiles):
+        return found
     try:
         best, _ = _step(found.settle(task.config), batch, device)
-        if options.channels_last == AUTO and not (device.type == "cpu" and takes_faulty_kernel(task.model)):
+        if formats:
             other, _ = _step(replace(found, channels_last=True).settle(task.config), batch, device)
             wins = other < WINS * best
             why.append(f"channels_last takes {other / best:.2f} of a step's time and is {_taken(wins)}")
             if wins:
                 found, best = replace(found, channels_last=True), other
-        watched = getattr(task.config.att, "record", False)  # which compiled code runs past
-        tried = options.compile == AUTO and device.type == "cuda" and not watched
-        if tried and best * batches >= COMPILED_FROM:
+        if compiles and best * batches >= COMPILED_FROM:
             other, spent = _step(replace(found, compile=True).settle(task.config), batch, device)
             wins = other < WINS * best and (best - other) * batches > REPAID * spent
             why.append(f"compiled it takes {other / best:.2f}, after {spent:.0f} s, and is {_taken(wins)}")
