@@ -11,6 +11,7 @@ from torch import nn
 from exp.layers.pointwise import StridedPointwise, takes_faulty_kernel
 from exp.layers.resnet import BasicBlock
 from exp.options.compose import resolved
+from exp.options.errors import ConfigError
 from exp.run import layout
 from exp.run.ddp import ALONE
 from exp.run.layout import Layout, choose
@@ -156,6 +157,10 @@ def test_a_kernel_that_writes_past_its_buffers_is_kept_clear_of() -> None:
     for fine in (nn.Conv2d(8, 8, 1, stride=2), nn.Conv2d(4, 8, 1), nn.Conv2d(4, 8, 3, stride=2)):
         assert not takes_faulty_kernel(nn.Sequential(fine))
     assert not takes_faulty_kernel(StridedPointwise(4, 8, 2))
+    assert takes_faulty_kernel(StridedPointwise(4, 8, 2), compiled=True)
+    narrow = resolved(["width=4", "trainer.compile=true"]).config
+    with pytest.raises(ConfigError, match="writes past its buffers in compiled code"):
+        prepared(narrow, torch.device("cpu"), ALONE)
 
 
 @pytest.mark.slow
@@ -170,8 +175,8 @@ def test_ranks_take_the_choice_of_the_first(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_compiled_copy_can_be_measured() -> None:
-    config = Layout(compile=True).settle(resolved(["width=4"]).config)
-    task = prepared(resolved(["width=4"]).config, torch.device("cpu"), ALONE)
+    config = Layout(compile=True).settle(resolved(["width=16"]).config)
+    task = prepared(resolved(["width=16"]).config, torch.device("cpu"), ALONE)
     assert isinstance(task, Task)
     batch = next(iter(task.loader("train", device=torch.device("cpu"), rank=0, world_size=1)))
     seconds, warm = layout._step(config, batch, torch.device("cpu"))

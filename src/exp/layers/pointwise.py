@@ -11,10 +11,17 @@ FAULTY_CHANNELS = range(2, 8)
 """Input channels at which the kernel is faulty."""
 
 
-def takes_faulty_kernel(model: nn.Module) -> bool:
-    """Returns whether a model in channels_last would take the faulty kernel."""
+def takes_faulty_kernel(model: nn.Module, *, compiled: bool = False) -> bool:
+    """Returns whether a model in channels_last would take the faulty kernel.
+
+    Args:
+        model: The model.
+        compiled: Whether it is compiled; compilers choose the layout later than the detour of this file does.
+    """
+    kinds = (nn.Conv2d, StridedPointwise) if compiled else (nn.Conv2d,)
     return any(
-        type(part) is nn.Conv2d
+        isinstance(part, nn.Conv2d)
+        and type(part) in kinds
         and part.kernel_size == (1, 1)
         and max(part.stride) > 1
         and part.in_channels in FAULTY_CHANNELS

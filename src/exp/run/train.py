@@ -28,6 +28,7 @@ from exp.callbacks.own import own_callbacks
 from exp.callbacks.recorder import Recorder, Report
 from exp.cells.cell import LAST
 from exp.cells.metrics_file import MetricsFile, read_metrics
+from exp.layers.pointwise import takes_faulty_kernel
 from exp.layers.sync_norm import synchronised
 from exp.options.adopted import LightningOptions
 from exp.options.catalog import monitored
@@ -160,6 +161,11 @@ def prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted
             print(note, flush=True)
     if rank.world_size > 1 and config.trainer.sync_batchnorm and isinstance(task, Task):
         task.model = synchronised(task.model, device)
+    if config.trainer.compile is True and device.type == "cpu" and takes_faulty_kernel(task.model, compiled=True):
+        raise ConfigError(
+            "trainer.compile=true: torch's kernel for strided 1x1 convolutions of 2 to 7 channels writes past its"
+            " buffers in compiled code on some CPUs; leave trainer.compile out, or take a wider net"
+        )
     lay_out(task.model, config)
     return task
 
