@@ -88,22 +88,30 @@ def test_a_finished_sweep_is_shown_without_torch(tmp_path: Path) -> None:
     assert shown.stdout.strip() == "no difference"
     other = exp("diff", cell.name[-10:], "nothing", cwd=tmp_path)
     assert other.returncode == 2
-    assert "0 cells of that name" in other.stderr
+    assert "no cell below multirun/ has a name that ends so" in other.stderr
 
 
-def test_completion_of_the_console_script(tmp_path: Path) -> None:
+LINES = {
+    "exp att=tri": "att=triplet att=tripletca att=tripletlka",
+    "exp table modules data=dig": "data=digits",
+    "exp tabel modules data=dig": "",
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_completion_of_the_console_script(line: str, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("exp")
     if not program.exists():
         pytest.skip("the package is not installed, so there is no console script")
     done = subprocess.run(
         [program, "-sc", "query=bash"],
-        env=ENVIRONMENT | {"COMP_LINE": "exp att=tri", "COMP_POINT": "11"},
+        env=ENVIRONMENT | {"COMP_LINE": line, "COMP_POINT": str(len(line))},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["att=triplet", "att=tripletca", "att=tripletlka"]
+    assert (done.stdout.split(), done.stderr) == (LINES[line].split(), "")
 
 
 def test_list_names_choices_by_task_and_their_options(tmp_path: Path) -> None:

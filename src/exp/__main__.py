@@ -11,6 +11,9 @@ from exp.options.errors import CellFailed, ConfigError, DataError, shown
 SHOWING = ("--cfg", "-c", "--info", "-i")
 """Beginnings of Hydra's flags that print a configuration."""
 
+ASKED = ("-sc", "--shell-completion")
+"""Hydra's flag by which a shell installs completion and asks for it."""
+
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Errors by which a disk says that it is full or read-only: not ours, so they are a line and no traceback."""
 
@@ -35,6 +38,11 @@ def run(arguments: list[str]) -> int:
             from exp.options.compose import with_files
 
             arguments = with_files(arguments)
+        if any(word in ASKED for word in arguments):
+            from exp.commands.completion import complete
+            from exp.commands.train import train
+
+            return complete(arguments, train)
         verb = arguments[0] if arguments and arguments[0].isidentifier() else None
         if verb is None and {"-h", "--help"} & set(arguments):
             verb, arguments = "help", ["help"]

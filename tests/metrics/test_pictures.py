@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from exp.metrics.extremes import Case, Extremes
 from exp.metrics.pictures import (
@@ -13,6 +14,7 @@ from exp.metrics.pictures import (
     draw_curves,
     surest_answers,
     worst_mistakes,
+    write_image,
 )
 
 NAMES = ["angry", "fear", "happy"]
@@ -60,6 +62,14 @@ def test_colours_stay_and_images_keep_their_shape(tmp_path: Path) -> None:
     sheet = cv2.imread(str(tmp_path / "m.png"))
     assert sheet[20, 50].tolist() == [0, 0, 200], "red, in BGR"
     assert sheet[70, 50].tolist() == [255, 255, 255], "the image is twice as wide as high"
+
+
+def test_a_picture_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    (tmp_path / "full.png").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        write_image(tmp_path / "full.png", np.zeros((4, 5, 3), np.uint8))
+    with pytest.raises(OSError, match="No such file"):
+        draw_answers(tmp_path / "none" / "m.png", [np.zeros((4, 5), np.uint8)], [("a", "b")])
 
 
 def test_nothing_is_drawn_of_no_image(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_what_cannot_be_found(target: str, said: str) -> None:
 
 def test_code_that_does_not_parse(package: Path) -> None:
     package.write_text("class Block(\n")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"blocks\.py:1: not Python: "):
         resolved(["att=custom", TARGET])
 
 

@@ -99,6 +99,7 @@ def test_a_configuration_that_moves_hydras_files_leaves_nothing(tmp_path: Path) 
 
 FLAGS = {
     "--multirum": "--multirum: no such flag; did you mean '--multirun'?",
+    "--multirum att=ca": "--multirum: no such flag; did you mean '--multirun'?",
     "--report": "--report: no such flag; that is a verb: exp report ...",
     "--cfg": "--cfg/-c: expected one argument",
     "--cfg jobb": "invalid choice: 'jobb'",

@@ -1,13 +1,16 @@
 import io
+import re
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from exp.options.compose import composed
+from exp.sweep import progress
 from exp.sweep.front import next_step
 from exp.sweep.lines import print_lines
 from exp.sweep.plan import Plan, plan
-from exp.sweep.progress import Progress, fraction
+from exp.sweep.progress import Progress, fraction, says_how_long
 from exp.sweep.screen import Screen
 from exp.sweep.summary import print_summary, with_short_seeds
 
@@ -37,6 +40,32 @@ def test_a_line_an_event_where_there_is_no_terminal(tmp_path: Path) -> None:
         ["running", "none", "s0"],
         ["done", "none", "s0", "top1", "91.23"],
     ]
+
+
+def test_what_runs_is_told_now_and_then_where_there_is_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = planned(tmp_path)
+    out = io.StringIO()
+    with Progress(sweep.todo, Screen().names(sweep.cells), 3, Console(file=out, width=200)) as view:
+        first = sweep.cells[0]
+        first.cell.path.mkdir(parents=True)
+        first.cell.write_status("running", epoch=3, max_epochs=10, batch=5, batches=10, metrics={"top1": 91.234})
+        view.update({first.resolved.key})
+        monkeypatch.setattr(progress, "EVERY", 0.0)
+        view.update({first.resolved.key})
+    told = out.getvalue().splitlines()
+    assert len(told) == 3
+    assert re.fullmatch(
+        r"3 done  1 running  1 waiting   .* s, about .* s left; none s0 epoch 3/10  top1 91.23", told[2]
+    )
+
+
+def test_how_long_is_said_once_something_says_it() -> None:
+    assert not says_how_long(0.0, 1000)
+    assert not says_how_long(0.01, 9)
+    assert says_how_long(0.03, 9)
+    assert says_how_long(0.001, 100)
 
 
 def test_a_live_view_on_a_terminal(tmp_path: Path) -> None:

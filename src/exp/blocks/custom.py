@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from exp.blocks.options import CustomOptions
+from exp.options.errors import brief
 from exp.options.plugins import append_to_path
 
 
@@ -32,8 +33,8 @@ class Custom(nn.Module):
         try:
             kind = getattr(importlib.import_module(module), name)
             block = kind(channels, **(options.options or {}))
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"att.target={target}: {type(error).__name__}: {error}") from error
+        except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise ValueError(f"att.target={target}: {brief(error)}") from error
         if not isinstance(block, nn.Module):
             raise ValueError(f"att.target={target}: makes a {type(block).__name__}, not a torch module")
         self.block = block

@@ -7,7 +7,7 @@ import ast
 import sys
 from pathlib import Path
 
-from exp.options.errors import ConfigError, nearest
+from exp.options.errors import ConfigError, brief, nearest
 from exp.options.plugins import watch
 
 
@@ -30,8 +30,10 @@ def custom_source(target: str | None) -> Path:
             f"att.target={target}: no {module.replace('.', '/')}.py in the working directory or on PYTHONPATH"
         )
     try:
-        names = _names(ast.parse(path.read_bytes()))
-    except (OSError, SyntaxError, ValueError) as error:
+        names = _names(ast.parse(path.read_bytes(), filename=str(path)))
+    except SyntaxError as error:
+        raise ConfigError(f"att.target={target}: {brief(error)}") from error
+    except (OSError, ValueError) as error:
         raise ConfigError(f"att.target={target}: {path} cannot be read ({error})") from error
     if name not in names:
         raise ConfigError(f"att.target={target}: {path} defines no {name}{nearest(name, names)}")

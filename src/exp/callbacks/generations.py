@@ -14,6 +14,7 @@ import torch
 
 from exp.cells.cell import FORMER, LAST
 from exp.cells.files import replace_whole, sync
+from exp.options.errors import brief
 
 
 def resumable(folder: Path, tell: bool) -> Path | None:
@@ -74,7 +75,7 @@ def _problem(path: Path) -> str | None:
         kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         best = kept["exp"]["best"]
     except Exception as error:
-        return f"{type(error).__name__}: {str(error).splitlines()[0][:100] if str(error) else ''}"
+        return brief(error)[:140]
     return _damage(path.with_name("best.ckpt")) if best is not None else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch import callbacks as known
 
-from exp.options.errors import ConfigError
+from exp.options.errors import ConfigError, brief
 from exp.options.plugins import watch_package
 
 REFUSED: dict[type[pl.Callback], str] = {
@@ -51,8 +51,7 @@ def _built(where: str, given: dict[str, Any]) -> pl.Callback:
         callback = kind(**given)
         watch_package(module)
     except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise ConfigError(f"{where}: {target} cannot be built ({type(error).__name__}: {first})") from error
+        raise ConfigError(f"{where}: {target} cannot be built ({brief(error)})") from error
     if not isinstance(callback, pl.Callback):
         raise ConfigError(f"{where}: {target} makes a {type(callback).__name__}, not a Lightning callback")
     for refused, reason in REFUSED.items():

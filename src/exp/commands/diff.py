@@ -45,9 +45,14 @@ def load(word: str) -> dict[str, Any]:
     Raises:
         ConfigError: There is no such cell, or several.
     """
-    paths = [Path(word)] if Path(word).is_dir() else sorted(Path("multirun").glob(f"*/*{word}"))
-    if len(paths) != 1:
-        raise ConfigError(f"{word}: {len(paths)} cells of that name; give a cell's directory below multirun/")
+    here = [Path(word)] if Path(word).is_dir() else []
+    paths = here or [path for path in sorted(Path("multirun").glob("*/*")) if path.name.endswith(word)]
+    if not paths:
+        raise ConfigError(f"{word}: no such folder, and no cell below multirun/ has a name that ends so")
+    if len(paths) > 1:
+        raise ConfigError(
+            f"{word}: {len(paths)} cells have names that end so, such as {paths[0]}; give more of it"
+        )
     record = Cell.at(paths[0]).record()
     assert record is not None
     return record

@@ -34,12 +34,13 @@ def complain(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     known = [word for action in parser._actions for word in action.option_strings]
     _, colon, words = message.partition("unrecognized arguments: ")
     if colon:
-        word = words.split(" ")[0].partition("=")[0]
+        given = words.split(" ")[0]
+        word = given.partition("=")[0]
         if not word.startswith("-"):
             raise ConfigError(f"{words}: not expected here")
         verb = word.lstrip("-")
         hint = f"; that is a verb: exp {verb} ..." if verb in VERBS else nearest(word, known)
-        raise ConfigError(f"{words}: no such flag{hint}")
+        raise ConfigError(f"{given}: no such flag{hint}")
     raise ConfigError(message.removeprefix("argument "))
 
 

@@ -20,7 +20,7 @@ def print_list(overrides: list[str], folders: tuple[str, ...], name: str) -> int
         ConfigError: An override is wrong.
     """
     grid = Grid(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for heading in ("table", "done", "", "title"):
+    for heading in ("table", "done", "state", "title"):
         grid.add_column(heading, no_wrap=heading != "title")
     for line in listed(root_of(overrides), overrides, name, folders):
         grid.add_row(*_shown(line))

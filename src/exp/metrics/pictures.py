@@ -121,8 +121,24 @@ def draw_answers(path: Path, images: Sequence[np.ndarray], captions: Sequence[tu
             spot = (left, top + _FACE + 12 + 12 * number)
             ascii_text = text.encode("ascii", "replace").decode()[:_LETTERS]
             cv2.putText(sheet, ascii_text, spot, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
-    if not cv2.imwrite(str(path), sheet[:, :, ::-1]):
-        raise OSError(f"{path}: cannot be written")
+    write_image(path, sheet[:, :, ::-1])
+
+
+def write_image(path: Path, pixels: np.ndarray, *flags: int) -> None:
+    """Writes an image in the format that the file's name says; OpenCV's own writer does not say why it failed.
+
+    Args:
+        path: The file.
+        pixels: uint8 (H, W), or (H, W, 3) in BGR.
+        flags: OpenCV's flags of the encoder, each followed by its value.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    import cv2
+
+    _, encoded = cv2.imencode(path.suffix, pixels, flags)
+    path.write_bytes(encoded.tobytes())
 
 
 def caption(label: str, answer: str, probability: float) -> tuple[str, str]:

@@ -22,6 +22,14 @@ def shown(error: BaseException) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
+def brief(error: BaseException) -> str:
+    """Returns what kind of error it is and the first line of its message; a file that is not Python with its path."""
+    first, *_ = str(error).strip().splitlines() or [""]
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: not Python: {error.msg}"
+    return f"{type(error).__name__}: {first.strip()}" if first else type(error).__name__
+
+
 def nearest(word: object, known: Iterable[object], cutoff: float = 0.65) -> str:
     """Returns ``"; did you mean 'x'?"`` for the closest spelling among ``known``, or an empty string.
 

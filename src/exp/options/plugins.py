@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from exp.options.errors import ConfigError
+from exp.options.errors import ConfigError, brief
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -187,8 +187,8 @@ def _place(error: Exception, inside: Path) -> str:
         if Path(frame.filename).is_relative_to(inside):
             file, line = frame.filename, frame.lineno or 0
     if isinstance(error, SyntaxError) and error.filename:
-        file, line = error.filename, error.lineno or 0
-    return f"{file or inside}{f':{line}' if line else ''}: {type(error).__name__}: {error}"
+        return brief(error)
+    return f"{file or inside}{f':{line}' if line else ''}: {brief(error)}"
 
 
 def watch(path: Path) -> None:

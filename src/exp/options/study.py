@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from exp.options.checks import at_least
-from exp.options.errors import ConfigError, nearest
+from exp.options.errors import ConfigError, brief, nearest
 from exp.options.fields import Options, checked, fields, option
 from exp.options.parts import DataOptions, ModelOptions, Part, TaskOptions
 from exp.options.plugins import append_to_path, watch
@@ -103,8 +103,7 @@ def read(path: Path) -> StudyFile:
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
     except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        raise ConfigError(f"{path}{f':{line}' if line else ''}: not Python: {getattr(error, 'msg', error)}") from error
+        raise ConfigError(brief(error) if isinstance(error, SyntaxError) else f"{path}: not Python: {error}") from error
     study = _Reader(path, tree).study()
     STUDIES[study.name] = study
     append_to_path(path.parent)

@@ -11,7 +11,7 @@ from exp.cells.cell import FORMER, Cell, other_data
 from exp.cells.lock import Lock, Locked
 from exp.cells.machine import cpus, threads_allowed
 from exp.cells.provenance import edited, note_code, provenance
-from exp.options.errors import ConfigError, DataError
+from exp.options.errors import ConfigError, DataError, brief
 from exp.options.resolve import Resolved
 
 if TYPE_CHECKING:
@@ -126,8 +126,7 @@ class Attempt:
         except Diverged as error:
             return self._fail("diverged", str(error), traceback.format_exc())
         except Exception as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else ""
-            return self._fail("failed", f"{type(error).__name__}: {first}", traceback.format_exc())
+            return self._fail("failed", brief(error), traceback.format_exc())
 
     def _check_data(self) -> str:
         """Returns the data's fingerprint, which an unfinished cell keeps to its end."""

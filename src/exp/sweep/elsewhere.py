@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from exp.cells.files import refuse_unwritable
 from exp.cells.own_code import digest
 from exp.cells.terminal import typed_command
-from exp.options.errors import ConfigError
+from exp.options.errors import ConfigError, brief
 from exp.sweep.course import Course
 from exp.sweep.front import Ending, check_models, report
 from exp.sweep.lines import new_console
@@ -222,6 +222,5 @@ def _launch(
     # Another project's code, which raises whatever its cluster raises, and does so when the first job fails although
     # the others have run: the cells' directories are asked all the same.
     except Exception as error:
-        words = str(error).strip().splitlines()
-        return f"{type(error).__name__}: {words[0] if words else ''}", False
+        return brief(error), False
     return "", False

@@ -14,11 +14,13 @@ from exp.cells.terminal import duration, one_or_more
 from exp.sweep.pane import Pane
 from exp.sweep.plan import Planned
 
+EVERY = 60.0
+"""Seconds from one line about what runs to the next, where there is no terminal."""
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "diverged": "magenta", "waiting": "dim"}
 
 
 class Progress:
-    """A live view on a terminal and in a notebook, a line an event elsewhere.
+    """A live view on a terminal and in a notebook; elsewhere a line an event, and one a minute about what runs.
 
     Args:
         cells: The cells that will run.
@@ -31,7 +33,7 @@ class Progress:
         self._names = names
         self._finished = finished
         self._console = console
-        self._started = time.monotonic()
+        self._started = self._told = time.monotonic()
         self._states: dict[str, str] = dict.fromkeys(self._cells, "waiting")
         self._progress: dict[str, float] = {}
         notebook = console.is_jupyter
@@ -69,6 +71,12 @@ class Progress:
             self._live.update(self._drawn(statuses), refresh=True)
         if self._pane:
             self._pane.draw(self._drawn(statuses))
+        if not self._live and not self._pane and time.monotonic() - self._told >= EVERY:
+            self._told = time.monotonic()
+            cells = [
+                f"{self._names[key]} {epochs(status)}  {doing(status)}".rstrip() for key, status in statuses.items()
+            ]
+            self._console.print("; ".join([self._head().plain, *cells]), highlight=False, markup=False)
 
     def _become(self, key: str, state: str, status: dict[str, Any]) -> None:
         if self._states[key] == state:
@@ -88,16 +96,15 @@ class Progress:
     def _drawn(self, statuses: dict[str, dict[str, Any]]) -> Group:
         grid = Table.grid(padding=(0, 2))
         for key, status in statuses.items():
-            epochs = f"epoch {status.get('epoch', 0)}/{status['max_epochs']}" if "max_epochs" in status else "starting"
             bar = ProgressBar(total=1.0, completed=self._progress[key], width=24)
-            grid.add_row(self._names[key], epochs, bar, Text(status.get("evaluating") or metrics(status), style="dim"))
+            grid.add_row(self._names[key], epochs(status), bar, Text(doing(status), style="dim"))
         return Group(self._head(), grid)
 
     def _left(self) -> str:
         done = sum(self._progress.values())
-        if done <= 0:
-            return ""
         elapsed = time.monotonic() - self._started
+        if not says_how_long(done, elapsed):
+            return ""
         return f", about {duration(elapsed * (len(self._cells) - done) / done)} left"
 
 
@@ -107,6 +114,21 @@ def fraction(status: dict[str, Any]) -> float:
         return 0.0
     inside = status.get("batch", 0) / max(1, status.get("batches", 1))
     return min(1.0, (status.get("epoch", 0) + inside) / status["max_epochs"])
+
+
+def says_how_long(done: float, seconds: float) -> bool:
+    """Whether the share that is done says how long the rest takes: at first a start's own time is most of it."""
+    return done > 0.02 or (done > 0 and seconds > 60)
+
+
+def epochs(status: dict[str, Any]) -> str:
+    """How many epochs a cell has trained, of how many."""
+    return f"epoch {status.get('epoch', 0)}/{status['max_epochs']}" if "max_epochs" in status else "starting"
+
+
+def doing(status: dict[str, Any]) -> str:
+    """What a cell does where it does not train, else its last metrics."""
+    return status.get("evaluating") or metrics(status)
 
 
 def metrics(status: dict[str, Any]) -> str:

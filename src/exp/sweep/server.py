@@ -25,7 +25,7 @@ from typing import Any
 
 from exp.cells.files import write_json
 from exp.cells.provenance import note_code
-from exp.options.errors import ConfigError
+from exp.options.errors import ConfigError, brief
 from exp.run.ddp import die_with_parent
 from exp.run.verbose import be_verbose_as_the_sweep
 
@@ -160,7 +160,7 @@ def _check(configs: list[dict[str, Any]], reply: str) -> int:
         except ConfigError as error:
             answers.append({"error": str(error)})
         except Exception as error:
-            answers.append({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"})
+            answers.append({"error": brief(error)})
     write_json(Path(reply), answers)
     return 0
 
@@ -185,7 +185,7 @@ def _calibrate(command: dict[str, Any]) -> int:
                     counted = cost(config)
                     found = {name: counted.get(name, 0) for name in ("params", "macs")}
         except Exception as error:
-            found = {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+            found = {"error": brief(error)}
         write_json(reply, found)
     return 0
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from exp.options.catalog import METRICS
-from exp.options.errors import ConfigError
+from exp.options.errors import ConfigError, brief
 
 
 class WithFurther:
@@ -75,8 +75,7 @@ def _built(name: str, source: Any) -> Metric:
     try:
         metric = METRICS[name].builder()(source)
     except Exception as error:  # a user's own code
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise ConfigError(f"metrics={name}: {target} cannot be built ({type(error).__name__}: {first})") from error
+        raise ConfigError(f"metrics={name}: {target} cannot be built ({brief(error)})") from error
     if not isinstance(metric, Metric):
         raise ConfigError(f"metrics={name}: {target} makes a {type(metric).__name__}, not a torchmetrics.Metric")
     higher, mode = metric.higher_is_better, METRICS[name].mode

@@ -10,7 +10,7 @@ from exp.cells.cell import FORMER, LAST
 from exp.cells.files import read_json
 from exp.cells.lock import STALE_SECONDS, holder_of, lives_here
 from exp.options.catalog import TASKS, monitored
-from exp.sweep.progress import fraction
+from exp.sweep.progress import fraction, says_how_long
 from exp.watch.metrics_tail import MetricsTail, best_value, epoch_seconds, is_number
 
 ENDED = ("done", "failed", "diverged")
@@ -102,7 +102,7 @@ class CellState:
         if pace is not None:
             return left * pace
         since = time.time() - self.status.get("started", time.time())
-        return since * (1 - self.progress) / self.progress if self.progress > 0.02 else None
+        return since * (1 - self.progress) / self.progress if says_how_long(self.progress, since) else None
 
     @property
     def speed(self) -> float | None:

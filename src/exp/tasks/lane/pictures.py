@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from exp.metrics.pictures import write_image
 from exp.tasks.lane.data.view import View
 
 COLOURS = ((255, 200, 0), (0, 220, 90), (60, 140, 255), (230, 60, 200), (250, 90, 60), (120, 230, 240))
@@ -61,8 +62,7 @@ def draw_frames(
         sheet[top + _STRIP : top + _STRIP + height, left : left + _WIDTH] = canvas
         plain = text.encode("ascii", "replace").decode()
         cv2.putText(sheet, plain, (left + 4, top + 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
-    if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]):
-        raise OSError(f"{path}: cannot be written")
+    write_image(path, sheet, cv2.IMWRITE_JPEG_QUALITY, _QUALITY)
 
 
 def _points(lane: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import torch
 
@@ -19,6 +18,7 @@ from exp.data.decode import ENDINGS, read_colour
 from exp.data.files import distinct_names
 from exp.data.source import DataError
 from exp.data.text import natural
+from exp.metrics.pictures import write_image
 from exp.options.errors import ConfigError, nearest
 from exp.tasks.checkpoint import load_task
 from exp.tasks.lane.data.codec import LaneCodec
@@ -184,6 +184,8 @@ def _known(codec: LaneCodec, lanes: Sequence[np.ndarray]) -> np.ndarray:
 def _draw(path: Path, picture: np.ndarray, lanes: Sequence[np.ndarray]) -> None:
     canvas = np.ascontiguousarray(picture[..., ::-1])
     draw_lanes(canvas, lanes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), canvas):
-        raise DataError(f"{path}: cannot be written")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, canvas)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
