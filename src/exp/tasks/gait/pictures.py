@@ -160,6 +160,7 @@ def _figure(width: float, height: float, rows: int, columns: int) -> tuple[Any, 
 
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # inches, so that titles keep off the edge
     return figure, figure.subplots(rows, columns, squeeze=False).ravel()
 
 
