@@ -45,9 +45,7 @@ def test_a_cell_is_found_by_directory_or_hash(tmp_path: Path, monkeypatch: pytes
     (cell / "config.json").write_text(json.dumps({"config": {"seed": 1}}))
     assert load("0123456789") == load(str(cell)) == {"config": {"seed": 1}}
     (cell.parent / "y-1123456789").mkdir()
-    with pytest.raises(
-        ConfigError, match="3456789: 2 cells have names that end so, such as multirun.attention.x-01"
-    ):
+    with pytest.raises(ConfigError, match="3456789: 2 cells have names that end so, such as multirun.attention.x-01"):
         load("3456789")
     with pytest.raises(ConfigError, match=r"\*: no such folder"):
         load("*")

@@ -215,6 +215,19 @@ def test_a_running_sweep_names_its_cells_and_those_to_come(tmp_path: Path) -> No
     assert Remaining(folder).of_sweep() == 30, "as long as the other seed took, on one of two slots"
 
 
+def test_cells_of_two_sweeps_do_not_share_a_name(tmp_path: Path) -> None:
+    for name in ("resnet18-ca-digits-s0-x", "van-ca-digits-s0-y", "resnet18-se-digits-s0-z"):
+        done(tmp_path, name)
+    record(tmp_path, {"resnet18-ca-digits-s0-x": "ca s0", "resnet18-se-digits-s0-z": "se s0"}, this_process())
+    folder = Folder(tmp_path)
+    folder.look()
+    assert {cell.name for cell in folder.cells.values()} == {"ca s0", "se s0", "van-ca-digits-s0"}
+    listed = [{"cell": "attention/van-ca-digits-s0-y", "name": "ca s0"}]
+    put(tmp_path / FOLDER / "2.json", {"command": "exp", "began": time.time(), "state": "done", "cells": listed})
+    folder.look()
+    assert {cell.name for cell in folder.cells.values()} == {"resnet18-ca-digits-s0", "se s0", "van-ca-digits-s0"}
+
+
 def test_a_sweep_whose_front_is_gone_awaits_nothing(tmp_path: Path) -> None:
     done(tmp_path, "ca-digits-s0-x")
     ended = subprocess.Popen([sys.executable, "-c", ""])

@@ -50,9 +50,7 @@ def load(word: str) -> dict[str, Any]:
     if not paths:
         raise ConfigError(f"{word}: no such folder, and no cell below multirun/ has a name that ends so")
     if len(paths) > 1:
-        raise ConfigError(
-            f"{word}: {len(paths)} cells have names that end so, such as {paths[0]}; give more of it"
-        )
+        raise ConfigError(f"{word}: {len(paths)} cells have names that end so, such as {paths[0]}; give more of it")
     record = Cell.at(paths[0]).record()
     assert record is not None
     return record

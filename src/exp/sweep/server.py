@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.cells.files import write_json
+from exp.cells.machine import stay_nice
 from exp.cells.provenance import note_code
 from exp.options.errors import ConfigError, brief
 from exp.run.ddp import die_with_parent
@@ -193,6 +194,7 @@ def _calibrate(command: dict[str, Any]) -> int:
 def main() -> None:
     """Starts the server, its own prints kept out of the event stream."""
     die_with_parent(int(sys.argv[1]))
+    stay_nice()
     events = os.dup(1)
     os.dup2(2, 1)
     os.environ["OMP_NUM_THREADS"] = "1"

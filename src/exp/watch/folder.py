@@ -72,6 +72,7 @@ class Folder:
         self._sweeps: dict[str, WatchedSweep] = {}
         self._listed: dict[Path, tuple[int, float]] = {}
         self._names: dict[str, str] = dict(only or {})
+        self._shared: set[str] = set()
         self._fresh: deque[str] = deque()
         self._cold: deque[str] = deque()
         for name in self._names:
@@ -147,9 +148,7 @@ class Folder:
 
     def _add(self, name: str) -> None:
         if name not in self.cells:
-            path = self.root / name
-            label = self._names.get(name) or path.name.rpartition("-")[0] or path.name
-            self.cells[name] = CellState(path, label)
+            self.cells[name] = CellState(self.root / name, self._called(name))
             self._fresh.append(name)
             self._cold.append(name)
 
@@ -222,9 +221,17 @@ class Folder:
         if sweep is None or self.only is not None:
             return
         self._names |= sweep.cells
-        for name, words in sweep.cells.items():
-            if name in self.cells:
-                self.cells[name].name = words
+        self._shared = {words for words, cells in Counter(self._names.values()).items() if cells > 1}
+        for name, cell in self.cells.items():
+            cell.name = self._called(name)
+
+    def _called(self, name: str) -> str:
+        """Returns a cell's name in its sweep; where a cell of another sweep has the same, the one of its directory."""
+        words = self._names.get(name)
+        if words and words not in self._shared:
+            return words
+        directory = name.rpartition("/")[2]
+        return directory.rpartition("-")[0] or directory
 
     def ended(self) -> int:
         """Cells of the scope that have ended, however."""
