@@ -48,6 +48,7 @@ LAZY = {
     ("exp.options.compose", "exp.options.store"),
     ("exp.commands.train", "exp.run.exit_code"),
     ("exp.commands.train", "exp.run.foreground"),
+    ("exp.__main__", "exp.commands.completion"),
     ("exp.__main__", "exp.commands.configuration"),
     ("exp.__main__", "exp.commands.front"),
     ("exp.__main__", "exp.commands.train"),

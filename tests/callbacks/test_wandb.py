@@ -221,6 +221,7 @@ def test_what_wandb_would_refuse_is_refused_before_anything_starts(word: str, mo
         resolved(["logger=wandb", *([] if word == "WANDB_MODE" else [word])])
 
 
+@pytest.mark.slow
 def test_several_loggers_show_the_same_and_the_last_line_says_how_to_send(
     train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -15,17 +16,18 @@ from tests.run.test_resume import wait_for
 MOONS = Path(__file__).parents[2] / "examples" / "moons.py"
 
 DIGEST = """
-import sys
+import shlex, sys
 from exp.cells.own_code import digest
 from exp.options.compose import resolved, with_files
-print(digest(resolved(with_files(sys.argv[1:])).config))
+for words in sys.argv[1:]:
+    print(digest(resolved(with_files(shlex.split(words))).config))
 """
 
 
-def digest(folder: Path, *words: str) -> str:
+def digests(folder: Path, *words: str) -> list[str]:
     done = python(DIGEST, *words, cwd=folder)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done.stdout.split("\n")[:-1]
 
 
 def test_what_a_file_imports_counts(tmp_path: Path) -> None:
@@ -36,14 +38,15 @@ def test_what_a_file_imports_counts(tmp_path: Path) -> None:
     (tmp_path / "parts" / "more.py").write_text("def helper():\n    from . import deep\n    return deep.X\n")
     (tmp_path / "parts" / "deep.py").write_text("X = 1\n")
     (tmp_path / "parts" / "beside.py").write_text("Y = 1\n")
-    first = digest(tmp_path, "task=./moons.py")
+    first, wider, ours = digests(tmp_path, "task=./moons.py", "task=./moons.py width=4", "task=attention")
     assert first.startswith("code-")
+    assert wider == first
+    assert ours == ""  # a task that ships with exp has none
     (tmp_path / "parts" / "beside.py").write_text("Y = 2\n")  # nothing imports it
     (tmp_path / "parts" / "deep.py").write_text("# a comment\nX = 1\n")
-    assert digest(tmp_path, "task=./moons.py", "width=4") == first
+    assert digests(tmp_path, "task=./moons.py") == [first]
     (tmp_path / "parts" / "deep.py").write_text("X = 2\n")
-    assert digest(tmp_path, "task=./moons.py") != first
-    assert digest(tmp_path) == ""  # a task that ships with exp has none
+    assert digests(tmp_path, "task=./moons.py") != [first]
 
 
 def test_imports_are_read_in_every_form(tmp_path: Path) -> None:
@@ -71,24 +74,24 @@ def test_an_adopted_modules_package_counts(tmp_path: Path) -> None:
     (tmp_path / "net" / "__init__.py").write_text("")
     (tmp_path / "net" / "lit.py").write_text(LIT)
     assert exp("new", "task", "line", "--from-lightning", "net.lit:Lit", cwd=tmp_path).returncode == 0
-    first = digest(tmp_path, "task=line")
+    first = digests(tmp_path, "task=line")
     (tmp_path / "net" / "lit.py").write_text(LIT.replace("super()", "self.x = 1\n        super()"))
-    assert digest(tmp_path, "task=line") != first
+    assert digests(tmp_path, "task=line") != first
 
 
 def test_callbacks_of_ones_own_count(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("import lightning as L\n\n\nclass Listener(L.Callback):\n    x = 1\n")
     use = "callbacks.use={mine: {target: 'mine:Listener'}}"
-    first = digest(tmp_path, use)
+    (first,) = digests(tmp_path, shlex.quote(use))
     assert first.startswith("code-")
     (tmp_path / "mine.py").write_text("import lightning as L\n\n\nclass Listener(L.Callback):\n    x = 2\n")
-    assert digest(tmp_path, use) != first
+    assert digests(tmp_path, shlex.quote(use)) != [first]
 
 
 def test_a_job_refuses_other_code(tmp_path: Path) -> None:
     shutil.copy(MOONS, tmp_path / "moons.py")
     words = ("task=./moons.py", "trainer.max_epochs=1", "trainer.threads=1")
-    now = digest(tmp_path, *words)
+    (now,) = digests(tmp_path, shlex.join(words))
     done = exp(*words, "origin.code=code-0123456789ab", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (

@@ -87,6 +87,7 @@ def test_a_stopped_run_goes_on_exactly(words: list[str], tmp_path: Path) -> None
     assert again["epochs"] == whole["epochs"]
 
 
+@pytest.mark.slow
 def test_steps_end_training_within_an_epoch_after_a_validation(train: Train) -> None:
     result = train("trainer.max_steps=7", "trainer.max_epochs=9", "trainer.log_every=1")
     written = read_metrics(result["path"] / "metrics.jsonl")

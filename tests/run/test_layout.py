@@ -137,6 +137,7 @@ def test_a_cache_that_cannot_be_written_or_read_is_as_none(
     assert chosen_for(tmp_path / "other").channels_last
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_in_channels_last_trains_without(
     train: Train, measuring: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

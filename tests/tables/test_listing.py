@@ -83,6 +83,7 @@ def test_again_it_needs_neither_hydra_nor_numpy_nor_torch(here: Path) -> None:
     assert again.stdout == first.stdout
 
 
+@pytest.mark.slow
 def test_cells_that_end_meanwhile_are_counted(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ def test_what_decides_which_cells_there_are_is_seen(
     plugins.active.cache_clear()
 
 
+@pytest.mark.slow
 def test_ways_in_which_tables_were_run_are_seen(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +195,7 @@ def test_two_processes_may_keep_at_once(here: Path) -> None:
     assert not [path for path in (here / "cache" / "listed").iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_what_the_environment_decides_is_not_kept(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

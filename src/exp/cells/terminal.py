@@ -1,5 +1,6 @@
 """How commands, paths and sizes are written for people."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,10 @@ def remember_typed(arguments: list[str]) -> None:
 
 def typed_command() -> str:
     """Returns the command line of this process as the user typed it, to be pasted into a shell."""
-    program = ["exp"] if Path(sys.argv[0]).name == "exp" else ["python", "-m", "exp"]
+    script = Path(sys.argv[0]).name == "exp"
+    called = sys.argv[0] if script else sys.orig_argv[0]
+    beside = os.sep in called and not os.path.isabs(called)  # as .venv/bin/python, of an environment that is not active
+    program = [called if beside else "exp" if script else "python", *([] if script else ["-m", "exp"])]
     return pasted(*program, *(_typed or sys.argv[1:]))
 
 

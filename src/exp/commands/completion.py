@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterable
 
 from exp.commands import VERBS
 from exp.commands.flags import LineParser
+from exp.commands.list import known_groups
+from exp.commands.score import scores
+from exp.options.compose import YAML_GROUPS, choices_of
 from exp.options.errors import ConfigError, DataError
+from exp.tables.reading import names
 
 LINE = "COMP_LINE"
 """Variable in which a shell gives what was typed so far."""
@@ -74,24 +78,15 @@ def _named(verb: str, parser: argparse.ArgumentParser, given: list[str]) -> Iter
     if given:
         return ()
     if verb in ("table", "export", "dashboard"):
-        from exp.tables.reading import names
-
         return [*names(), *(["new"] if verb == "table" else [])]
     if verb == "data":
-        from exp.options.compose import choices_of
-
         return choices_of("data")
     if verb == "score":
-        from exp.commands.score import scores
-
         return list(scores())
     return [str(word) for action in parser._actions if not action.option_strings for word in action.choices or ()]
 
 
 def _of_groups(named: list[str]) -> Iterable[str]:
-    from exp.commands.list import known_groups
-    from exp.options.compose import YAML_GROUPS, choices_of
-
     if not named:
         return known_groups()
     return choices_of(named[0]) if len(named) == 1 and named[0] in YAML_GROUPS else ()
