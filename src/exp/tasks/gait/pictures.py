@@ -158,9 +158,9 @@ def _figure(width: float, height: float, rows: int, columns: int) -> tuple[Any, 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure((width, height), layout="constrained")
+    figure = Figure((width, height))
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)  # inches, so that titles keep off the edge
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # inches, so that titles keep off the edge
     return figure, figure.subplots(rows, columns, squeeze=False).ravel()
 
 
