@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from exp.cells.cell import Cell
-from exp.cells.files import read_json, replace_whole, write_json
+from exp.cells.files import TABLES, read_json, replace_whole, write_json
 from exp.options.errors import ConfigError
 
 FORMAT = 1
@@ -43,8 +43,14 @@ class Merged:
     text: str = ""
 
 
-def pack(cells: Iterable[Cell], path: Path, *, checkpoints: bool = False) -> int:
+def pack(cells: Iterable[Cell], path: Path, *, checkpoints: bool = False, tables: Any = None) -> int:
     """Packs finished cells into a file and returns how many.
+
+    Args:
+        cells: The cells.
+        path: The file.
+        checkpoints: Whether their weights are packed, too.
+        tables: What ``tables.json`` is to hold beside them.
 
     Raises:
         ConfigError: None of them is done.
@@ -55,6 +61,8 @@ def pack(cells: Iterable[Cell], path: Path, *, checkpoints: bool = False) -> int
     wanted = (*FILES, *(CHECKPOINTS if checkpoints else ()))
     with replace_whole(path) as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", json.dumps({"format": FORMAT, "cells": len(done)}))
+        if tables:
+            archive.writestr(TABLES, json.dumps(tables))
         for cell in done:
             for name in wanted:
                 if (cell.path / name).is_file():
@@ -71,6 +79,16 @@ def merge(source: Path, root: Path) -> Iterator[Merged]:
     with _opened(source) as folder:
         for path in sorted(folder.rglob("result.json")):
             yield _merged(Cell(path.parent), root)
+
+
+def tables_of(source: Path) -> Any:
+    """Returns what ``tables.json`` of a packed file or a folder holds, None where there is none.
+
+    Raises:
+        ConfigError: The source is neither.
+    """
+    with _opened(source) as folder:
+        return read_json(folder / TABLES)
 
 
 def _merged(theirs: Cell, root: Path) -> Merged:
@@ -132,9 +150,9 @@ def _opened(source: Path) -> Iterator[Path]:
 def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, source: Path, work: Path) -> None:
     parts = PurePosixPath(entry.filename).parts
     plain = len(parts) == 3 and all(re.fullmatch(r"[\w.+=,@~-]+", part) and part != ".." for part in parts)
-    if not plain or parts[2] not in (*FILES, *CHECKPOINTS):
+    if parts != (TABLES,) and (not plain or parts[2] not in (*FILES, *CHECKPOINTS)):
         raise ConfigError(f"{source}: {entry.filename!r} is no file of a cell; nothing more was taken")
-    if parts[2] in FILES and entry.file_size > LARGEST:
+    if parts[-1] not in CHECKPOINTS and entry.file_size > LARGEST:
         raise ConfigError(f"{source}: {entry.filename} unpacks to {entry.file_size:,} bytes; nothing more was taken")
     path = work.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)

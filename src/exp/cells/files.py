@@ -10,6 +10,9 @@ from typing import Any
 
 from exp.options.errors import ConfigError
 
+TABLES = "tables.json"
+"""What tables have chosen and how they were run, beside the cells of all tasks."""
+
 
 @contextmanager
 def replace_whole(path: Path) -> Iterator[Path]:

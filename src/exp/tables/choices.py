@@ -1,16 +1,15 @@
 """Choices that one table takes over from the results of another: made once, then kept in ``tables.json``."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exp.cells.files import read_json, write_json
+from exp.cells.files import TABLES, read_json, write_json
 from exp.options.words import expanded, value_of
 
 if TYPE_CHECKING:
     from exp.tables.given import Given
-
-FILE = "tables.json"
 
 
 def root_of(overrides: list[str]) -> Path:
@@ -52,6 +51,13 @@ class Chosen:
 def keep(root: Path, table: str, given: "Given", chosen: dict[str, Chosen]) -> None:
     """Freezes choices and remembers that the table was run this way."""
     known = _kept(root)
+    add(known, table, given, chosen)
+    root.mkdir(parents=True, exist_ok=True)
+    write_json(root / TABLES, known)
+
+
+def add(known: dict[str, Any], table: str, given: "Given", chosen: dict[str, Chosen]) -> None:
+    """Adds a table's choices, and that it was run this way, to what ``tables.json`` holds."""
     entry = known.setdefault(table, {})
     for name, one in chosen.items():
         entry.setdefault("choices", {}).setdefault(
@@ -62,8 +68,39 @@ def keep(root: Path, table: str, given: "Given", chosen: dict[str, Chosen]) -> N
     if variant in variants:
         variants.remove(variant)
     variants.append(variant)
-    root.mkdir(parents=True, exist_ok=True)
-    write_json(root / FILE, known)
+
+
+def take(root: Path, theirs: Any) -> list[str]:
+    """Takes over choices that were frozen elsewhere where there are none here; returns a line a choice that differs.
+
+    Args:
+        root: Folder of all cells.
+        theirs: What ``tables.json`` holds there; what is not of its form is left out.
+    """
+    known, told = _kept(root), []
+    for table, entry in theirs.items() if isinstance(theirs, dict) else ():
+        choices = entry.get("choices") if isinstance(entry, dict) else None
+        for key, choice in choices.items() if isinstance(choices, dict) else ():
+            if not _is_choice(choice):
+                continue
+            ours = known.setdefault(table, {}).setdefault("choices", {}).setdefault(key, choice)
+            if ours["value"] != choice["value"]:
+                told.append(f"table {table}: {key.split()[0]}={ours['value']} here, {choice['value']} there")
+    if known:
+        root.mkdir(parents=True, exist_ok=True)
+        write_json(root / TABLES, known)
+    return told
+
+
+def _is_choice(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"value", "table", "scores"}:
+        return False
+    words, scores = (value["value"], value["table"]), value["scores"]
+    return (
+        all(isinstance(word, str) and re.fullmatch(r"[\w.+-]+", word) for word in words)
+        and isinstance(scores, dict)
+        and all(isinstance(score, (int, float)) for score in scores.values())
+    )
 
 
 def variants(root: Path, table: str) -> list[list[str]]:
@@ -83,7 +120,7 @@ def kept(root: Path, table: str, name: str, given: "Given") -> dict[str, Any] | 
 
 
 def _kept(root: Path) -> dict[str, Any]:
-    return read_json(root / FILE) or {}
+    return read_json(root / TABLES) or {}
 
 
 def _key(name: str, given: "Given") -> str:

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exp.cells.files import TABLES
 from exp.options.folders import PACKAGE, conf_dirs
 from exp.options.plugins import active, files_of_tasks
-from exp.tables.choices import FILE, remembered
+from exp.tables.choices import remembered
 from exp.tables.keeping import Kept, files_below, state_of
 from exp.tables.reading import ENDINGS
 
@@ -116,7 +117,7 @@ def _state(root: Path, overrides: list[str], name: str, folders: tuple[str, ...]
     yaml = [path for folder in configured for path in files_below(folder, ".yaml", ".txt")]
     installed = [folder for folder in sys.path if folder.endswith("-packages")]  # their time tells of what is in them
     places = [str(Path.cwd()), str(Path.home()), str(root), name, *folders]
-    return state_of([*here, *elsewhere, root / FILE, *code, *yaml, *installed], *places, "", *overrides)
+    return state_of([*here, *elsewhere, root / TABLES, *code, *yaml, *installed], *places, "", *overrides)
 
 
 def _restored(kept: dict[str, Any]) -> dict[str, Listed]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from exp.cells.files import read_json, write_json
-from exp.tables.choices import FILE
+from exp.cells.files import TABLES, read_json, write_json
 from exp.tables.given import Given
 from exp.tables.hypotheses import Look
 
@@ -81,7 +80,7 @@ def extended(first: tuple[int, ...], size: int) -> tuple[int, ...]:
 
 def kept(root: Path, table: str, given: Given) -> Schedule | None:
     """Returns the schedule of a table with these overrides, None where all rows have the same seeds."""
-    entry: Mapping[str, Any] | None = (read_json(root / FILE) or {}).get(table, {}).get("looks", {}).get(_key(given))
+    entry: Mapping[str, Any] | None = (read_json(root / TABLES) or {}).get(table, {}).get("looks", {}).get(_key(given))
     if entry is None:
         return None
     return Schedule(tuple(entry["sizes"]), dict(entry["rows"]), entry["budget"], entry["ended"])
@@ -89,11 +88,11 @@ def kept(root: Path, table: str, given: Given) -> Schedule | None:
 
 def keep(root: Path, table: str, given: Given, schedule: Schedule) -> None:
     """Writes a schedule beside the cells."""
-    known = read_json(root / FILE) or {}
+    known = read_json(root / TABLES) or {}
     plain = {"sizes": schedule.sizes, "rows": schedule.rows, "budget": schedule.budget, "ended": schedule.ended}
     known.setdefault(table, {}).setdefault("looks", {})[_key(given)] = plain
     root.mkdir(parents=True, exist_ok=True)
-    write_json(root / FILE, known)
+    write_json(root / TABLES, known)
 
 
 def _key(given: Given) -> str:

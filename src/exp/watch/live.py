@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from exp.cells.files import TABLES
 from exp.options.compose import Composition
 from exp.options.errors import ConfigError
 from exp.tables import choices
@@ -144,7 +145,7 @@ class Tables:
         """Returns name and variant of each table that can be asked for."""
         if self._chosen is None:
             try:
-                moved = (self._root / choices.FILE).stat().st_mtime
+                moved = (self._root / TABLES).stat().st_mtime
             except OSError:
                 moved = -1.0
             if moved != self._moved:

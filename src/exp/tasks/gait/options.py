@@ -55,6 +55,7 @@ class GaitOptions(TaskOptions):
     monitor = "mean_r1"
     mode = "max"
     reports = ("nm_*", "bg_*", "cl_*", "mean_r1", "cross_*")
+    headline = ("nm_r1", "bg_r1", "cl_r1", "mean_r1")
     printed: ClassVar[dict[str, str]] = {
         **{
             f"{kind}{more}": f"{kind}_r1"
