@@ -23,6 +23,7 @@ WITH_HYDRA = {
     "python -m exp ta": ("table", "python -m exp ta"),
     "exp att=ca se": ("", "exp att=ca se"),
     "exp table modu": ("modules", "exp modu"),
+    "exp table mi": ("mine", "exp mi"),
     "exp table modules data=c seed=1 mod": ("", "exp data=c seed=1 mod"),
     "exp export modules --out x data=ci": ("", "exp data=ci"),
     "exp tabel modu": ("", "exp tabel modu"),
@@ -35,6 +36,7 @@ def test_what_is_offered(
     line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("title: Mine\nrows: {}\ncolumns: {}\n")
     monkeypatch.setenv(LINE, line)
     asked = []
     assert complete(["-sc", "query=bash"], lambda words: asked.append(os.environ[LINE]) or 0) == 0

@@ -15,7 +15,7 @@ from exp.commands.list import known_groups
 from exp.commands.score import scores
 from exp.options.compose import YAML_GROUPS, choices_of
 from exp.options.errors import ConfigError, DataError
-from exp.tables.reading import names
+from exp.tables.reading import names, own_names
 
 LINE = "COMP_LINE"
 """Variable in which a shell gives what was typed so far."""
@@ -78,7 +78,7 @@ def _named(verb: str, parser: argparse.ArgumentParser, given: list[str]) -> Iter
     if given:
         return ()
     if verb in ("table", "export", "dashboard"):
-        return [*names(), *(["new"] if verb == "table" else [])]
+        return [*names(), *own_names(), *(["new"] if verb == "table" else [])]
     if verb == "data":
         return choices_of("data")
     if verb == "score":
