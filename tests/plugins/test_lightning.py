@@ -85,6 +85,7 @@ def test_a_stream_says_that_it_begins_an_epoch_anew(trained: dict[str, Any]) -> 
     ("words", "said"),
     [
         (("optim.lr=0.2",), "optim.lr=0.2: nothing reads it, since studies.modules:LitAutoencoder"),
+        (("optim.lr=0.1",), "optim.lr=0.1: nothing reads it"),  # the default, which is as little read
         (("trainer.ema=0.9",), "trainer.ema=0.9: nothing reads it"),
         (("att=se",), "att=se: nothing reads it"),
         (("metrics=f1",), "metrics=f1: exp does not see what studies.modules:LitAutoencoder predicts; log it there"),

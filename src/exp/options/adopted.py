@@ -49,13 +49,20 @@ class LightningOptions(TaskOptions):
         """Returns the name under which the module itself logs the monitored metric."""
         return self.monitor
 
+    @classmethod
+    def unread(cls, part: str, option: str) -> str:
+        """Returns why nothing in a run of this task reads an option of a section; nothing where it may be read."""
+        if option in OWN_TRAINER if part == "trainer" else part == "optim" and option not in OWN_OPTIM:
+            return f"nothing reads it, since {cls.module} has that in its own hands"
+        return ""
+
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""
-        for section, among in (("optim", None), ("trainer", OWN_TRAINER)):
+        for section in ("optim", "trainer"):
             options = getattr(config, section)
             for name, value in distinctive(type(options), options.plain()).items():
-                if (name in among) if among else (name not in OWN_OPTIM):
-                    return f"{section}.{name}={value}: nothing reads it, since {self.module} has that in its own hands"
+                if why := self.unread(section, name):
+                    return f"{section}.{name}={value}: {why}"
         if not isinstance(config.att, NoAttention):
             return f"att={config.att.name}: nothing reads it, since {self.module} is not built by exp"
         return super().conflict(config)

@@ -107,6 +107,11 @@ class TaskOptions(Part):
         names = dict.fromkeys([*cls.headline, *further]) if cls.headline else metrics
         return {name: metrics[name] for name in names if name in metrics}
 
+    @classmethod
+    def unread(cls, part: str, option: str) -> str:
+        """Returns why nothing in a run of this task reads an option of a section; nothing where it may be read."""
+        return ""
+
     def conflict(self, config: "Config") -> str | None:
         """Returns why these options and the rest of the run contradict each other, or None."""
         if self.select == "test" and config.recipe != "published":

@@ -263,6 +263,8 @@ def _config(draft: Draft) -> Config:
         for name, value in values.items():
             if f"{part}.{name}" in draft.explicit and not active(schema, fields(schema)[name], values):
                 raise ConfigError(unread(schema, name, value, f"{part}."))
+            if f"{part}.{name}" in draft.explicit and (why := draft.schemas["task"].unread(part, name)):
+                raise ConfigError(f"{part}.{name}={value}: {why}")
         for name, option in fields(schema).items():
             if option.metadata.get("typed") and f"{part}.{name}" not in draft.explicit:
                 raise ConfigError(
