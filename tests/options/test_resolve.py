@@ -28,6 +28,8 @@ def refused(*overrides: str) -> str:
         (["trainer.devics=2"], "did you mean 'trainer.devices'"),
         (["att=triplet", "att.kernel_sze=3"], "did you mean 'att.kernel_size'"),
         (["recipe=sond"], "did you mean 'sound'"),
+        (["att=custom", "att.options.reduction=8"], "given at once, 'att.options={reduction: VALUE}'"),
+        (["callbacks.use.stop.patience=3"], "'callbacks.use={stop: {patience: VALUE}}'"),
         (["att=triplet", "gate=tanhh"], "did you mean 'tanh'"),
         (["att=triplet", "kernel_size=4"], "odd"),
         (["att=triplet", "kernel_size=a"], "expected int, got str"),

@@ -1,7 +1,9 @@
 """What a user who typed an unknown name is likely to have meant; nothing where nobody could know."""
 
 import difflib
+import functools
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from exp.options.catalog import GROUPS, SECTIONS
 from exp.options.errors import nearest
@@ -82,7 +84,7 @@ def unknown(key: str, chosen: Mapping[str, str] | None = None, *, why: str = "no
         why: What is wrong with the name.
     """
     part, _, option = key.partition(".")
-    having = [name for name, schema in GROUPS.get(part, {}).items() if option in fields(schema)]
+    having = [schema.name for schema in _having(part, option) if part in GROUPS]
     if having and chosen and part in chosen:
         return f"{key}: {part}={chosen[part]} has no such option; {part}={','.join(having)} would take it"
     return f"{key}: {why}{suggestion(key, chosen)}"
@@ -100,6 +102,10 @@ def suggestion(key: str, chosen: Mapping[str, str] | None = None) -> str:
     familiar = FAMILIAR.get(key) or FAMILIAR.get(option if inside else part)
     if familiar:
         return f"; here it is {familiar}"
+    outer, within, name = option.partition(".")
+    if inside and within and any(fields(one)[outer].type is Any for one in _having(part, outer)):
+        value = functools.reduce(lambda inner, word: f"{{{word}: {inner}}}", reversed(name.split(".")), "VALUE")
+        return f"; what {part}.{outer} holds is given at once, '{part}.{outer}={value}'"
     if inside:
         own, others = (
             [f"{part}.{name}" for name in _options_of(part, choice)] for choice in ((chosen or {}).get(part), None)
@@ -119,6 +125,12 @@ def _near(option: str, known: Iterable[str], cutoff: float = 0.7) -> str:
     names = list(known)
     close = difflib.get_close_matches(option, [name.rpartition(".")[2] for name in names], n=1, cutoff=cutoff)
     return f"; did you mean {next(name for name in names if name.endswith('.' + close[0]))!r}?" if close else ""
+
+
+def _having(part: str, option: str) -> list[Any]:
+    """Returns the options classes of a part that have an option."""
+    schemas = [SECTIONS[part]] if part in SECTIONS else GROUPS.get(part, {}).values()
+    return [schema for schema in schemas if option in fields(schema)]
 
 
 def _options_of(part: str, choice: str | None) -> list[str]:
