@@ -98,6 +98,9 @@ def test_stale_names_what_changed(cell: Cell) -> None:
     assert cell.stale("1") == ["exp.blocks.triplet"]
     cell.write_result(result | {"code": code | {"exp.nn.gone": "0"}})
     assert cell.stale("1") == ["exp.nn.gone"]
+    told = dict.fromkeys(("exp.options.errors", "exp.run.console", "exp.cells.files", "exp.tasks.gait.pictures"), "0")
+    cell.write_result(result | {"code": code | told})
+    assert cell.stale("1") == [], "what is said, drawn or kept decides no result"
 
 
 def test_a_moved_default_makes_a_cell_stale(cell: Cell) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from exp.cells.files import read_json, write_json
 from exp.cells.lock import Lock, alive, holder_of
-from exp.cells.provenance import code_of
+from exp.cells.provenance import code_of, decides
 from exp.options.catalog import GROUPS, SECTIONS
 from exp.options.errors import ConfigError
 from exp.options.fields import distinctive, fields
@@ -212,7 +212,7 @@ class Cell:
         """
         result = self.look() or {}
         changed = ["data"] if other_data(result.get("data_fingerprint"), fingerprint) else []
-        before = result.get("code", {})
+        before = {module: digest for module, digest in result.get("code", {}).items() if decides(module)}
         now = code_of(before)
         changed += [module for module, digest in before.items() if now.get(module) != digest]
         return changed + self._moved_defaults(result.get("config", {}))

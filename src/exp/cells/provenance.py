@@ -17,16 +17,17 @@ from exp.options.study import STUDIES, STUDY_MODULE
 DISTRIBUTIONS = ("exp-tables", "torch", "lightning", "hydra-core", "omegaconf", "numpy")
 
 APART = (
-    "exp.commands",
-    "exp.door",
-    "exp.watch",
-    "exp.tables",
-    "exp.sweep",
-    "exp.cells.counted",
-    "exp.cells.terminal",
-    "exp.__main__",
+    *("exp.__main__", "exp.commands", "exp.door", "exp.sweep", "exp.tables", "exp.watch"),
+    *(f"exp.run.{name}" for name in ("calibrate", "check", "console", "exit_code", "follow", "foreground")),
+    *(f"exp.run.{name}" for name in ("from_cell", "srun", "verbose")),
+    *("exp.cells", *(f"exp.callbacks.{name}" for name in ("generations", "lightning_loggers", "mirror", "wandb"))),
+    *(f"exp.options.{name}" for name in ("complaints", "compose", "errors", "folders", "hydra_callback", "places")),
+    *(f"exp.options.{name}" for name in ("plugins", "recipe", "resolve", "spelling", "store", "words", "yaml_files")),
+    "exp.blocks.custom_source",
 )
-"""Modules whose code decides no result: what a user sees, plans and compares."""
+"""Modules whose code decides no result, and what lies below them: what a user sees, plans and compares, how cells are
+kept, and how words become options. A result holds all of its options, so that other ones are found by comparing them.
+"""
 
 
 def provenance(command: str) -> dict[str, Any]:
@@ -95,10 +96,15 @@ def note_code(*, afresh: bool = False) -> None:
                 _noted[name] = spec, digest
 
 
+@functools.cache
+def decides(name: str) -> bool:
+    """Returns whether the code of a module of exp decides results; that of a user's own does."""
+    return not name.startswith("exp.") or not (name.startswith(APART) or name.endswith(".pictures"))
+
+
 def _decides(name: str) -> bool:
-    """Returns whether a module's code decides results."""
     if name.startswith("exp."):
-        return not name.startswith(APART)
+        return decides(name)
     file = getattr(sys.modules.get(name), "__file__", None)
     return file is not None and not name.startswith("__") and plugins.decides(file)
 
