@@ -17,14 +17,15 @@ from exp.options.study import STUDIES, STUDY_MODULE
 DISTRIBUTIONS = ("exp-tables", "torch", "lightning", "hydra-core", "omegaconf", "numpy")
 
 APART = (
-    *("exp.__main__", "exp.commands", "exp.door", "exp.sweep", "exp.tables", "exp.watch"),
-    *(f"exp.run.{name}" for name in ("calibrate", "check", "console", "exit_code", "follow", "foreground")),
-    *(f"exp.run.{name}" for name in ("from_cell", "srun", "verbose")),
-    *("exp.cells", *(f"exp.callbacks.{name}" for name in ("generations", "lightning_loggers", "mirror", "wandb"))),
-    *(f"exp.options.{name}" for name in ("complaints", "compose", "errors", "folders", "hydra_callback", "places")),
-    *(f"exp.options.{name}" for name in ("plugins", "recipe", "resolve", "spelling", "store", "words", "yaml_files")),
+    "exp.__main__", "exp.cells", "exp.commands", "exp.door", "exp.sweep", "exp.tables", "exp.watch",
     "exp.blocks.custom_source",
-)
+    "exp.callbacks.generations", "exp.callbacks.lightning_loggers", "exp.callbacks.mirror", "exp.callbacks.wandb",
+    "exp.options.complaints", "exp.options.compose", "exp.options.errors", "exp.options.folders",
+    "exp.options.hydra_callback", "exp.options.places", "exp.options.plugins", "exp.options.recipe",
+    "exp.options.resolve", "exp.options.spelling", "exp.options.store", "exp.options.words", "exp.options.yaml_files",
+    "exp.run.calibrate", "exp.run.check", "exp.run.console", "exp.run.exit_code", "exp.run.follow",
+    "exp.run.foreground", "exp.run.from_cell", "exp.run.srun", "exp.run.verbose",
+)  # fmt: skip
 """Modules whose code decides no result, and what lies below them: what a user sees, plans and compares, how cells are
 kept, and how words become options. A result holds all of its options, so that other ones are found by comparing them.
 """
