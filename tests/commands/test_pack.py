@@ -69,6 +69,7 @@ def test_choices_travel_with_the_cells(
         None, [], {"gate": 1}, {"gate": {"choices": [1]}}, {"gate": {"choices": {"activation": "elu"}}},
         {"gate": {"choices": {"activation": {"value": "elu att.target=x:Y", "table": "activation", "scores": {}}}}},
         {"gate": {"choices": {"activation": {"value": "elu", "table": "activation", "scores": {"elu": "high"}}}}},
+        {"../gate": {"choices": {"activation": {"value": "elu", "table": "activation", "scores": {}}}}},
     ],
 )  # fmt: skip
 def test_choices_of_another_form_are_left_out(theirs: Any, tmp_path: Path) -> None:
