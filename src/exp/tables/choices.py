@@ -79,9 +79,7 @@ def take(root: Path, theirs: Any) -> list[str]:
     """
     known, told = _kept(root), []
     for table, entry in theirs.items() if isinstance(theirs, dict) else ():
-        plain = isinstance(entry, dict) and re.fullmatch(
-            r"[\w-]+", table
-        )  # a name, not a path to a file of a stranger's
+        plain = isinstance(entry, dict) and re.fullmatch(r"[\w-]+", table)  # a name, not a stranger's path
         choices = entry.get("choices") if plain else None
         for key, choice in choices.items() if isinstance(choices, dict) else ():
             if not _is_choice(choice):
