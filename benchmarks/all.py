@@ -15,7 +15,7 @@ from pathlib import Path
 from measure import machine
 
 HERE = Path(__file__).parent
-SCRIPTS = ("attention", "gait", "lane", "feeding", "training", "reading", "startup", "grid", "scaling")
+SCRIPTS = ("attention", "gait", "lane", "feeding", "training", "steps", "reading", "startup", "grid", "scaling")
 
 
 def main() -> int:
@@ -27,8 +27,8 @@ def main() -> int:
     for script in sys.argv[1:] or SCRIPTS:
         done = subprocess.run(
             [sys.executable, str(HERE / f"{script}.py"), "--format", "json"],
-            # Large pages, as exp has them, for both sides; modules compiled once, as at a user's.
-            env=os.environ | {"THP_MEM_ALLOC_ENABLE": "1", "PYTHONDONTWRITEBYTECODE": ""},
+            # Modules are compiled once, as at a user's.
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""},
             stdout=subprocess.PIPE,
             text=True,
             check=False,

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from exp.cells.machine import keep_memory
+
 
 @dataclass(frozen=True)
 class Row:
@@ -124,6 +126,7 @@ def main(rows: Callable[[], Iterator[Row]], doc: str | None) -> None:
     if given.format == "text":
         here = machine()
         print(f"{here['cpu']} ({here['units']}), torch {here['torch']}, load {os.getloadavg()[0]:.1f}; one thread")
+    keep_memory()  # as every run of exp does, for both sides
     void = False
     for row in rows():
         void |= not row.equal

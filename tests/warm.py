@@ -32,7 +32,7 @@ class Warm:
     def __init__(self, environment: dict[str, str]) -> None:
         self._server = subprocess.Popen(
             [sys.executable, __file__],
-            env=environment | {"THP_MEM_ALLOC_ENABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+            env=environment | {"OMP_WAIT_POLICY": "PASSIVE"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -171,7 +171,7 @@ def test_ranks_take_the_choice_of_the_first(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (result,) = results(tmp_path / "multirun")
     assert result["world_size"] == 2
-    assert f"measured: {result['layout']['why']}\nthreads: 1; large pages, fused adam" in done.stdout
+    assert f"measured: {result['layout']['why']}\nthreads: 1; memory kept from step to step, fused adam" in done.stdout
 
 
 @pytest.mark.slow

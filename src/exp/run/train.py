@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from exp.callbacks.metrics_logger import MetricsLogger
 from exp.callbacks.own import own_callbacks
 from exp.callbacks.recorder import Recorder, Report
 from exp.cells.cell import LAST
+from exp.cells.machine import keep_memory
 from exp.cells.metrics_file import MetricsFile, read_metrics
 from exp.layers.pointwise import takes_faulty_kernel
 from exp.layers.sync_norm import synchronised
@@ -149,6 +149,8 @@ def _tested(trainer: pl.Trainer, task: Task | Adopted, keeper: Keeper, given: di
 
 def prepared(config: Config, device: torch.device, rank: Rank) -> Task | Adopted:
     """Returns the task with its starting weights, in the memory format and on the ranks it will be trained with."""
+    if device.type == "cpu":
+        keep_memory()
     task = build_task(config)
     if config.trainer.precision == "64-true":
         # Lightning does so after it has read a checkpoint, which would round the weights to float32.
@@ -204,10 +206,10 @@ def _settle(task: Task | Adopted, folder: Path, device: torch.device, rank: Rank
     task.config = layout.settle(task.config)
     lay_out(task.model, task.config)
     if rank.rank == 0:
-        pages = "large pages, " if device.type == "cpu" and os.environ.get("THP_MEM_ALLOC_ENABLE") == "1" else ""
+        memory = "memory kept from step to step, " if device.type == "cpu" and keep_memory() else ""
         fused = f"fused {task.config.optim.name}" if task.fuses_optimizer else task.config.optim.name
         print(f"measured: {layout.why}", flush=True)
-        print(f"threads: {torch.get_num_threads()}; {pages}{fused}", flush=True)
+        print(f"threads: {torch.get_num_threads()}; {memory}{fused}", flush=True)
     return {"layout": asdict(layout)}
 
 
