@@ -12,7 +12,7 @@ from exp.cells.files import replace_whole
 from exp.cells.terminal import pasted
 from exp.commands.front import add_overrides
 from exp.options.errors import ConfigError
-from exp.tables import choices
+from exp.tables import choices, looks
 from exp.tables.choices import root_of
 from exp.tables.compare import compare
 from exp.tables.drawing import drawn
@@ -40,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"table {options.table}: nothing of it has run; exp table {options.table} --run")
     count = export(cells.values(), options.out / "cells")
     choices.keep(options.out / "cells", plan.table.name, plan.given, plan.chosen)  # whose table may not be there
+    if plan.schedule:
+        looks.keep(options.out / "cells", plan.table.name, plan.given, plan.schedule)
     comparison = compare(plan)
     own = [word for word in options.overrides if not word.startswith("cells.")]
     texts = {

@@ -2,7 +2,7 @@
 
 A cell is known by its identity. One that is done in both places is kept as it is here, and compared: equal weights,
 equal metrics, or what differs. That is how far the cell can be reproduced. What tables have chosen there by their
-results is taken over where nothing was chosen here.
+results, and at which looks rows got further seeds, is taken over where there is nothing of it here.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exp.cells.bundle import merge, tables_of
 from exp.options.errors import ConfigError
-from exp.tables.choices import take
+from exp.tables import choices, looks
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +38,15 @@ def run(options: argparse.Namespace) -> int:
     merged = [one for source in options.sources for one in merge(source, options.into)]
     if not merged:
         raise ConfigError(f"{', '.join(map(str, options.sources))}: holds no finished cell")
-    told = [line for source in options.sources for line in take(options.into, tables_of(source))]
+    told = []
+    for source in options.sources:
+        theirs = tables_of(source)
+        told += [*choices.take(options.into, theirs), *looks.take(options.into, theirs)]
     for one in merged:
         if one.text:
             print(f"{one.became:8} {one.name}: {one.text}")
     for became, count in Counter(one.became for one in merged).items():
         print(f"{count} cells {WORDS[became]}")
     for line in told:
-        print(f"{line}; the choice made here is kept")
+        print(f"{line} is kept")
     return 0

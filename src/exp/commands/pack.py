@@ -1,7 +1,7 @@
 """``exp pack TABLE|DIR ... [--out FILE]``: finished cells in one file, for another machine.
 
-Takes options, results and curves of the cells of tables or below folders, and what a table has chosen by the results of
-another; ``--checkpoints`` takes the weights too.
+Takes options, results and curves of the cells of tables or below folders, what a table has chosen by the results of
+another, and at which looks its rows got further seeds; ``--checkpoints`` takes the weights too.
 ``exp merge FILE`` takes them in elsewhere.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from exp.cells.bundle import cells_below, pack
 from exp.cells.cell import Cell
 from exp.options.errors import ConfigError
-from exp.tables import choices
+from exp.tables import choices, looks
 from exp.tables.choices import root_of
 from exp.tables.plan import Planner
 from exp.tables.reading import ENDINGS, canonical, names, own_names
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def selected(words: list[str]) -> tuple[list[Cell], dict[str, Any]]:
-    """Returns the cells of tables, under overrides, and below folders, and the choices that the tables have made.
+    """Returns the cells of tables, under overrides, and below folders, and what the tables have fixed.
 
     Raises:
         ConfigError: A word is neither.
@@ -54,6 +54,7 @@ def selected(words: list[str]) -> tuple[list[Cell], dict[str, Any]]:
             planned = Planner(root_of(overrides), judged=False).plan(canonical(word), overrides)
             cells += [one.cell for row in planned.rows for one in row.cells]
             choices.add(tables, planned.table.name, planned.given, planned.chosen)
+            looks.add(tables, planned.table.name, planned.given, planned.schedule)
         elif Path(word).is_dir():
             cells += cells_below(Path(word))
         else:

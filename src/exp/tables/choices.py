@@ -79,18 +79,24 @@ def take(root: Path, theirs: Any) -> list[str]:
     """
     known, told = _kept(root), []
     for table, entry in theirs.items() if isinstance(theirs, dict) else ():
-        plain = isinstance(entry, dict) and re.fullmatch(r"[\w-]+", table)  # a name, not a stranger's path
+        plain = isinstance(entry, dict) and is_name(table)
         choices = entry.get("choices") if plain else None
         for key, choice in choices.items() if isinstance(choices, dict) else ():
             if not _is_choice(choice):
                 continue
             ours = known.setdefault(table, {}).setdefault("choices", {}).setdefault(key, choice)
             if ours["value"] != choice["value"]:
-                told.append(f"table {table}: {key.split()[0]}={ours['value']} here, {choice['value']} there")
+                here, there = ours["value"], choice["value"]
+                told.append(f"table {table}: {key.split()[0]}={here} here, {there} there; the choice made here")
     if known:
         root.mkdir(parents=True, exist_ok=True)
         write_json(root / TABLES, known)
     return told
+
+
+def is_name(table: str) -> bool:
+    """Whether a table is named as one is, and not by a stranger's path."""
+    return re.fullmatch(r"[\w-]+", table) is not None
 
 
 def _is_choice(value: Any) -> bool:

@@ -5,11 +5,12 @@ way whenever it is shown.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from exp.cells.files import TABLES, read_json, write_json
+from exp.tables.choices import is_name
 from exp.tables.given import Given
 from exp.tables.hypotheses import Look
 
@@ -89,10 +90,53 @@ def kept(root: Path, table: str, given: Given) -> Schedule | None:
 def keep(root: Path, table: str, given: Given, schedule: Schedule) -> None:
     """Writes a schedule beside the cells."""
     known = read_json(root / TABLES) or {}
-    plain = {"sizes": schedule.sizes, "rows": schedule.rows, "budget": schedule.budget, "ended": schedule.ended}
-    known.setdefault(table, {}).setdefault("looks", {})[_key(given)] = plain
+    add(known, table, given, schedule)
     root.mkdir(parents=True, exist_ok=True)
     write_json(root / TABLES, known)
+
+
+def add(known: dict[str, Any], table: str, given: Given, schedule: Schedule | None) -> None:
+    """Adds a table's schedule, where it has one, to what ``tables.json`` holds."""
+    if schedule:
+        known.setdefault(table, {}).setdefault("looks", {})[_key(given)] = asdict(schedule)
+
+
+def take(root: Path, theirs: Any) -> list[str]:
+    """Takes over schedules that were fixed elsewhere where there are none here; returns a line for each that differs.
+
+    Args:
+        root: Folder of all cells.
+        theirs: What ``tables.json`` holds there; what is not of its form is left out.
+    """
+    known, told = read_json(root / TABLES) or {}, []
+    for table, entry in theirs.items() if isinstance(theirs, dict) else ():
+        plain = isinstance(entry, dict) and is_name(table)
+        looks = entry.get("looks") if plain else None
+        for key, one in looks.items() if isinstance(looks, dict) else ():
+            if _is_schedule(one) and known.setdefault(table, {}).setdefault("looks", {}).setdefault(key, one) != one:
+                told.append(
+                    f"table {table}: seeds were added to other rows there, or at other looks; its schedule here"
+                )
+    if known:
+        root.mkdir(parents=True, exist_ok=True)
+        write_json(root / TABLES, known)
+    return told
+
+
+def _is_schedule(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"sizes", "rows", "budget", "ended"}:
+        return False
+    sizes, rows, budget, ended = value["sizes"], value["rows"], value["budget"], value["ended"]
+    return (
+        isinstance(sizes, list)
+        and isinstance(rows, dict)
+        and all(type(size) is int and size > 0 for size in (*sizes, *rows.values()))
+        and len(sizes) == NUMBER
+        and sizes == sorted(set(sizes))
+        and (budget is None or type(budget) is int)
+        and isinstance(ended, str)
+        and ended.isprintable()
+    )
 
 
 def _key(given: Given) -> str:
