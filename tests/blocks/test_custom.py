@@ -1,5 +1,6 @@
 """A user's own block: built from its name, refused in one line where that is impossible."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from exp.blocks.custom import Custom
 from exp.blocks.options import CustomOptions
+from exp.options.errors import ConfigError
 
 BLOCKS = """
 from torch import nn
@@ -49,13 +51,15 @@ def test_built_with_its_options() -> None:
     [
         ("own_blocks:Scales", None, "Scales"),
         ("no_such_module:Scale", None, "no_such_module"),
-        ("own_blocks:Scale", {"times": 2}, "times"),
+        ("own_blocks:Scale", {"times": 2}, "att.options: Scale takes no times"),
+        ("own_blocks:Scale", {"bye": 2}, "att.options: Scale takes no bye; did you mean 'by'?"),
+        ("own_blocks:Scale", {"channels": 2}, "att.options: Scale takes no channels"),
         ("own_blocks:number", None, "int, not a torch module"),
         (None, None, "target=None"),
     ],
 )
 def test_refused(target: str | None, options: dict[str, int] | None, message: str) -> None:
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(ConfigError, match=re.escape(message)) as error:
         Custom(4, CustomOptions(target=target, options=options))
     assert "\n" not in str(error.value)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from exp.options.compose import composed, resolved
 from exp.run.calibrate import Enough, Stopwatch
@@ -133,7 +134,7 @@ def test_what_has_no_like_is_calibrated(tmp_path: Path) -> None:
     planned = plan(words, composed)
     pool = Pool("test")
     try:
-        costs = estimates(planned.todo, pool, Slots(None, 2, 1))
+        costs = estimates(planned.todo, pool, Slots(None, 2, 1), Console(quiet=True))
         counted = pool.count(planned.todo, Slots(None, 1, 1))
     finally:
         pool.close()

@@ -54,10 +54,14 @@ def test_what_runs_is_told_now_and_then_where_there_is_no_terminal(
         view.update({first.resolved.key})
         monkeypatch.setattr(progress, "EVERY", 0.0)
         view.update({first.resolved.key})
+        first.cell.write_status("running", epoch=4, max_epochs=10, batch=5, batches=10, metrics={"top1": 91.234})
+        view.update({first.resolved.key})
     told = out.getvalue().splitlines()
-    assert len(told) == 3
+    assert len(told) == 4
+    # What was trained before the first look took none of this sweep's time.
+    assert re.fullmatch(r"3 done  1 running  1 waiting   [\d.]* s; none s0 epoch 3/10  top1 91.23", told[2])
     assert re.fullmatch(
-        r"3 done  1 running  1 waiting   .* s, about .* s left; none s0 epoch 3/10  top1 91.23", told[2]
+        r"3 done  1 running  1 waiting   .* s, about .* s left; none s0 epoch 4/10  top1 91.23", told[3]
     )
 
 
@@ -75,8 +79,9 @@ def test_a_live_view_on_a_terminal(tmp_path: Path) -> None:
     with Progress(sweep.todo, Screen().names(sweep.cells), 1, console) as view:
         first = sweep.cells[0]
         first.cell.path.mkdir(parents=True)
-        first.cell.write_status("running", epoch=3, max_epochs=10, batch=5, batches=10, metrics={"top1": 91.2})
-        view.update({first.resolved.key})
+        for epoch in (3, 4):
+            first.cell.write_status("running", epoch=epoch, max_epochs=10, batch=5, batches=10, metrics={"top1": 91.2})
+            view.update({first.resolved.key})
     said = out.getvalue()
     for part in ("1 done", "1 running", "1 waiting", "epoch 3/10", "top1 91.2", "left"):
         assert part in said

@@ -1,13 +1,16 @@
 """A block that a user wrote: any torch module that keeps the shape of its input."""
 
 import importlib
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from exp.blocks.options import CustomOptions
-from exp.options.errors import brief
+from exp.options.errors import ConfigError, brief, nearest
 from exp.options.plugins import append_to_path
 
 
@@ -22,7 +25,8 @@ class Custom(nn.Module):
         options: See ``CustomOptions``. The working directory is searched for the target too.
 
     Raises:
-        ValueError: The target cannot be imported or built, is no torch module, or changes the shape.
+        ConfigError: The target cannot be imported or built, or is no torch module.
+        ValueError: It changes the shape.
     """
 
     def __init__(self, channels: int, options: CustomOptions) -> None:
@@ -32,11 +36,14 @@ class Custom(nn.Module):
         append_to_path(Path.cwd())
         try:
             kind = getattr(importlib.import_module(module), name)
-            block = kind(channels, **(options.options or {}))
+            unknown = _unknown(kind, options.options or {})
+            block = None if unknown else kind(channels, **(options.options or {}))
         except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:
-            raise ValueError(f"att.target={target}: {brief(error)}") from error
+            raise ConfigError(f"att.target={target}: {brief(error)}") from error
+        if unknown:
+            raise ConfigError(f"att.options: {unknown}")
         if not isinstance(block, nn.Module):
-            raise ValueError(f"att.target={target}: makes a {type(block).__name__}, not a torch module")
+            raise ConfigError(f"att.target={target}: makes a {type(block).__name__}, not a torch module")
         self.block = block
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,3 +52,15 @@ class Custom(nn.Module):
         if not traced and y.shape != x.shape:
             raise ValueError(f"att.target={self.target}: turns {tuple(x.shape)} into {tuple(y.shape)}; keep the shape")
         return y
+
+
+def _unknown(kind: Callable[..., Any], options: Mapping[str, Any]) -> str:
+    """Returns which option a block's class takes by no name, empty where it takes all."""
+    known = inspect.signature(kind).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in known.values()):
+        return ""
+    _, *named = known
+    for name in options:
+        if name not in named:
+            return f"{getattr(kind, '__name__', 'the block')} takes no {name}{nearest(name, named)}"
+    return ""

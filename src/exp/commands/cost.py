@@ -7,6 +7,7 @@ says what its LSTM keeps for the backward pass.
 
 import argparse
 
+from exp.cells.terminal import one_or_more
 from exp.commands.front import add_composition, add_format, add_overrides, resolved_by, show
 from exp.sweep.packing import Room, cells_at_once, room_here
 
@@ -56,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
 def _has(room: Room) -> str:
     """Returns what a machine has, as a person writes it."""
     if room.gpus:
-        return f"{room.gpus} GPUs of {room.gpu_memory / 1e9:.0f} GB, {room.cores} cores"
-    return f"{room.cores} cores, {room.memory / 1e9:.0f} GB free"
+        return f"{one_or_more(room.gpus, 'GPU')} of {room.gpu_memory / 1e9:.0f} GB, {one_or_more(room.cores, 'core')}"
+    return f"{one_or_more(room.cores, 'core')}, {room.memory / 1e9:.0f} GB free"
 
 
 _NAMED = ("params", "macs", "gflops_published")

@@ -115,7 +115,8 @@ def schema_of(group: str, choice: str | None) -> type:
 def option_lines(schema: type) -> list[str]:
     """Returns a line an option: default, type and words."""
     words = docs(schema)
-    return [f"{explain(schema, name)}: {words.get(name, '')}" for name in fields(schema)] or ["no options"]
+    lines = [explain(schema, name) + (f": {words[name]}" if words.get(name) else "") for name in fields(schema)]
+    return lines or ["no options"]
 
 
 def as_records(schema: type) -> list[dict[str, Any]]:

@@ -50,6 +50,8 @@ FAMILIAR = {
     "paths.output_dir": "cells.dir=PATH",
     "paths.root_dir": "cells.dir=PATH",
     "resume": "the same command again, which goes on by itself",
+    "row": "what a table's rows vary, such as att=none,ca, which keeps those rows",
+    "rows": "what a table's rows vary, such as att=none,ca, which keeps those rows",
     "save_dir": "cells.dir=PATH",
     "scheduler": "optim.schedule=constant, step, multistep or cosine",
     "task_name": "task=NAME",

@@ -43,7 +43,7 @@ def tell(planned: Plan, pool: Pool, slots: Slots, console: Console) -> int:
     if not todo:
         console.print(f"{total} cells, none to run")
         return 0
-    costs = estimates(todo, pool, slots)
+    costs = estimates(todo, pool, slots, console)
     seconds = makespan([], [cost.seconds for cost in costs], slots.free)
     size = sum(cost.disk_bytes for cost in costs)
     what = f"{len(todo)} of {total} cells to run, {slots.free} at a time"
@@ -56,14 +56,16 @@ def tell(planned: Plan, pool: Pool, slots: Slots, console: Console) -> int:
     return 0
 
 
-def estimates(todo: Sequence[Planned], pool: Pool, slots: Slots) -> list[Cost]:
-    """Returns what each cell will take: by cells like it that are done, else by a calibration."""
+def estimates(todo: Sequence[Planned], pool: Pool, slots: Slots, console: Console) -> list[Cost]:
+    """Returns what each cell will take: by cells like it that are done, else by a calibration, which is announced."""
     known = measured(todo[0].cell.root)
     costs = [known.of(cell.resolved.identity, cell.resolved.config.plain(), near=True) for cell in todo]
     unknown: dict[str, Planned] = {}
     for cell, cost in zip(todo, costs, strict=True):
         if cost is None:
             unknown.setdefault(Costs.key(cell.resolved.identity), cell)
+    if unknown:
+        console.print(f"training up to {MOST_CALIBRATED} configurations for seconds, to judge by", style="dim")
     judged = dict(zip(unknown, _calibrated(list(unknown.values()), pool, slots), strict=True)) if unknown else {}
     return [cost or judged[Costs.key(cell.resolved.identity)] for cell, cost in zip(todo, costs, strict=True)]
 

@@ -36,6 +36,7 @@ class Progress:
         self._started = self._told = time.monotonic()
         self._states: dict[str, str] = dict.fromkeys(self._cells, "waiting")
         self._progress: dict[str, float] = {}
+        self._first: tuple[float, float] | None = None
         notebook = console.is_jupyter
         on_terminal = console.is_terminal and not notebook
         self._live = Live(console=console, auto_refresh=False, transient=True) if on_terminal else None
@@ -101,11 +102,15 @@ class Progress:
         return Group(self._head(), grid)
 
     def _left(self) -> str:
-        done = sum(self._progress.values())
-        elapsed = time.monotonic() - self._started
-        if not says_how_long(done, elapsed):
+        """Returns how long the rest takes by the pace since the first look at which there was progress."""
+        now, done = time.monotonic(), sum(self._progress.values())
+        if not done:
             return ""
-        return f", about {duration(elapsed * (len(self._cells) - done) / done)} left"
+        self._first = self._first or (now, done)
+        elapsed, more = now - self._first[0], done - self._first[1]
+        if not says_how_long(more, elapsed):
+            return ""
+        return f", about {duration(elapsed * (len(self._cells) - done) / more)} left"
 
 
 def fraction(status: dict[str, Any]) -> float:
@@ -117,7 +122,7 @@ def fraction(status: dict[str, Any]) -> float:
 
 
 def says_how_long(done: float, seconds: float) -> bool:
-    """Whether the share that is done says how long the rest takes: at first a start's own time is most of it."""
+    """Whether a share that was done in some seconds says how long the rest takes."""
     return done > 0.02 or (done > 0 and seconds > 60)
 
 

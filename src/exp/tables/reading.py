@@ -89,7 +89,8 @@ def _path_of(name: str) -> Path:
     path = _file_of(name)
     if path is None:
         known = [*own_names(), *names()]
-        raise ConfigError(f"table={name}: no such table; there are {', '.join(known)}{nearest(name, known)}")
+        meant = nearest(name, known) or f"; there are {', '.join(known)}"
+        raise ConfigError(f"table={name}: no such table{meant}")
     return path
 
 
