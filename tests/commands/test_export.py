@@ -67,3 +67,14 @@ def test_choices_made_in_another_table_are_exported_with_the_cells(
     assert run(["table", "gate", "--format", "json", "cells.dir=out/cells", *words]) == 0
     again, kept = json.loads(capsys.readouterr().out), json.loads((tmp_path / "out" / "table.json").read_text())
     assert again["rows"] == kept["rows"]
+
+
+def test_its_command_names_no_folder_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [*QUICK, "data=cifar100", "seed=0,1"]
+    here = f"data.root={tmp_path}/data"
+    compared(tmp_path / "multirun", "modules", [*words, here], {name: [50.0, 51.0] for name in load("modules").rows})
+    assert run(["export", "modules", *words, here, "--out", "out"]) == 0
+    assert shlex.split((tmp_path / "out" / "command.txt").read_text())[-1] == "data.root=DATA"
+    told = [path for path in (tmp_path / "out").rglob("*.*") if path.is_file() and str(tmp_path) in path.read_text()]
+    assert told == []

@@ -44,11 +44,12 @@ def run(options: argparse.Namespace) -> int:
         looks.keep(options.out / "cells", plan.table.name, plan.given, plan.schedule)
     comparison = compare(plan)
     own = [word for word in options.overrides if not word.startswith("cells.")]
+    elsewhere = ["data.root=DATA" if word.startswith("data.root=") else word for word in own]
     texts = {
         "table.md": markdown(comparison),
         "table.csv": as_csv(comparison),
         "table.json": as_json(comparison),
-        "command.txt": pasted("exp", "table", options.table, "--run", *own) + "\n",
+        "command.txt": pasted("exp", "table", options.table, "--run", *elsewhere) + "\n",
     } | {f"{figure.name}.svg": drawn(figure) for figure in figures(comparison)}
     for name, text in texts.items():
         with replace_whole(options.out / name) as fresh:
