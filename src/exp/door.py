@@ -315,7 +315,7 @@ def table(name: str, *overrides: str) -> TableHandle:
         'modules'
         >>> exp.table("module")
         Traceback (most recent call last):
-        exp.options.errors.ConfigError: table=module: no such table; there are modules, ...
+        exp.options.errors.ConfigError: table=module: no such table; did you mean 'modules'?
     """
     _refuse_search(overrides)
     return TableHandle(name, with_files(overrides))
