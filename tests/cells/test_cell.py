@@ -16,6 +16,14 @@ def cell(tmp_path: Path) -> Cell:
     return Cell.of(resolved(["att=triplet", "kernel_size=3"]), tmp_path)
 
 
+def test_a_list_of_numbers_is_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    value = {"rows": [[1, -2.5e-07], [None, 3]], "words": ["[\n 1,\n 2\n]", "b"], "none": [], "one": [{"a": [0]}]}
+    write_json(path, value)
+    assert read_json(path) == value
+    assert "    [ 1, -2.5e-07 ],\n    [ null, 3 ]\n" in path.read_text()
+
+
 def test_write_json_is_whole_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     write_json(path, {"a": 1})

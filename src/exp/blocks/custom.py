@@ -59,7 +59,7 @@ def _unknown(kind: Callable[..., Any], options: Mapping[str, Any]) -> str:
     known = inspect.signature(kind).parameters
     if any(one.kind is one.VAR_KEYWORD for one in known.values()):
         return ""
-    _, *named = known
+    named = list(known)[1:]  # behind the channels
     for name in options:
         if name not in named:
             return f"{getattr(kind, '__name__', 'the block')} takes no {name}{nearest(name, named)}"

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,9 +61,14 @@ def sync(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file whole or not at all; numbers that are not finite become null."""
+    """Writes a JSON file whole or not at all; numbers that are not finite become null, a list of numbers is a line."""
+    text = json.dumps(finite(value), indent=2, allow_nan=False)
     with replace_whole(path) as fresh:
-        fresh.write_text(json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
+        fresh.write_text(_NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n")
+
+
+_NUMBERS = re.compile(r"\[\s+(?:[\d.eE+-]+|null)(?:,\n\s+(?:[\d.eE+-]+|null))*\n\s*\]")
+"""A list of numbers, one a line; no string of JSON holds a line's end."""
 
 
 def read_json(path: str | Path) -> dict[str, Any] | None:
