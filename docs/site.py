@@ -20,7 +20,7 @@ def on_files(files: Any, config: Any) -> Any:
 
     for name, text in pages().items():
         files.append(File.generated(config, name, content=text))
-    for path in sorted((ROOT / "results").glob("*/*.svg")):
+    for path in sorted((ROOT / "results").rglob("*.svg")):
         files.append(File.generated(config, str(path.relative_to(ROOT)), abs_src_path=str(path)))
     return files
 

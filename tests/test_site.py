@@ -39,7 +39,7 @@ def test_every_link_leads_to_a_page_and_every_page_is_in_the_menu() -> None:
     written = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
     pages = {name: site.on_page_markdown(text, None, None, None) for name, text in written.items()} | site.pages()
     shown = {f"figures/{path.name}" for path in (ROOT / "docs" / "figures").glob("*.svg")}
-    shown |= {str(path.relative_to(ROOT)) for path in (ROOT / "results").glob("*/*.svg")}
+    shown |= {str(path.relative_to(ROOT)) for path in (ROOT / "results").rglob("*.svg")}
     wrong = {
         (name, link)
         for name, text in pages.items()
