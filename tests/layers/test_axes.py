@@ -57,15 +57,32 @@ def test_pools_are_the_plain_ones(
     torch.testing.assert_close(grad, expected, rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
-@pytest.mark.parametrize("length", [1, 7, 16, 17, 56, 256])
-def test_indexed_max_is_the_first_maximum(length: int) -> None:
-    x = (torch.randn(3, length, 5, generator=torch.Generator().manual_seed(0)) * 2).round()
-    x[0, length // 2, 1] = float("nan")
-    for axis, view in ((1, x), (2, x.transpose(1, 2)), (0, x.transpose(0, 1))):
-        value, index = indexed_max(view, axis)
-        expected = view.max(axis)
-        torch.testing.assert_close(value, expected.values, equal_nan=True)
-        assert torch.equal(index, expected.indices)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("length", [1, 7, 16, 17, 56, 256, 2048])
+def test_indexed_max_is_the_first_maximum(length: int, dtype: torch.dtype) -> None:
+    x = (torch.randn(3, length, 5, generator=torch.Generator().manual_seed(0)) * 2).round().to(dtype)
+    x[1, : length // 3] = -float("inf")
+    x[2, :, 3] = -0.0
+    x[2, length // 2, 3] = 0.0  # equal to the others
+    nan = x.clone()
+    nan[0, length // 2, 1] = float("nan")
+    for given in (x, nan):
+        for axis, view in ((1, given), (2, given.transpose(1, 2))):
+            value, index = indexed_max(view, axis)
+            expected = view.max(axis)
+            torch.testing.assert_close(value, expected.values, rtol=0, atol=0, equal_nan=True)
+            assert torch.equal(index.long(), expected.indices)
+            assert index.dtype == torch.int16
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_indexed_max_of_many(dtype: torch.dtype) -> None:
+    x = torch.randn(2, (1 << 15) + 1, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x[1, -1] = 9
+    value, index = indexed_max(x, 1)
+    expected = x.max(1)
+    assert torch.equal(value, expected.values)
+    assert torch.equal(index, expected.indices)
 
 
 def gates(shape: tuple[int, ...]) -> list[Tensor]:

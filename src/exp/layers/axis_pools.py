@@ -58,20 +58,31 @@ def pooled(x: Tensor, names: Sequence[str], axes: Sequence[Axis], plan: Plan) ->
 
 
 def indexed_max(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Returns ``x.max(axis)``, value and first index.
+    """Returns ``x.max(axis)``, value and first index, the index in int16 where the axis is no longer than that holds.
 
-    The search for the index goes element by element. So the axis is cut into blocks, whose maxima are found by vector
-    instructions, and only the block that holds the maximum is searched.
+    Torch searches for the index element by element. Here the maximum is found first, by vector instructions, and so is
+    the largest of the numbers that count down along the axis where x equals it.
+
+    Args:
+        x: Of a floating-point type.
+        axis: Any but the first.
     """
     length = x.shape[axis]
-    block = max((size for size in range(4, int(length**0.5) + 1) if length % size == 0), default=0)
-    if not block:
-        return tuple(x.max(axis))  # type: ignore[return-value]
-    blocks = x.unflatten(axis, (length // block, block))
-    value, which = blocks.amax(axis + 1).max(axis)
-    one = [1 if place == axis else size for place, size in enumerate(blocks.shape)]
-    held = blocks.gather(axis, which.unsqueeze(axis).unsqueeze(axis).expand(one)).squeeze(axis)
-    return value, which * block + held.max(axis).indices
+    short, narrow = x.element_size() == 2, length <= 1 << 15
+    down = torch.arange(length - 1, -1, -1, dtype=torch.int16 if short else x.dtype)
+    down = down.view([length if place == axis else 1 for place in range(x.dim())])
+    values, indices = [], []
+    for part in (x[at] for at in pieces(x.shape)):
+        most = part.amax(axis, keepdim=True)
+        same = torch.eq(part, most, out=torch.empty_like(part))  # 1 or 0 in the type of x, which has vectors
+        if short:
+            same = same.view(torch.int16) >> 13  # of the bits of 1, in both types of 16, 1 is left
+        values.append(most.squeeze(axis))
+        indices.append((length - 1 - same.mul_(down).amax(axis)).to(torch.int16 if narrow else torch.int64))
+    value, index = torch.cat(values), torch.cat(indices)
+    if value.isnan().any() or (short and not narrow):  # no NaN equals itself; int16 does not count as far
+        index = x.max(axis).indices.to(index.dtype)
+    return value, index
 
 
 class _Pools(torch.autograd.Function):
@@ -94,7 +105,7 @@ class _Pools(torch.autograd.Function):
                 elif ctx.needs_input_grad[0]:
                     value, index = indexed_max(flat, first)
                     statistics.append(value)
-                    indices.append(index.to(torch.int16 if flat.shape[first] < 1 << 15 else torch.int64))
+                    indices.append(index)
                 else:
                     statistics.append(flat.amax(first))
             pooled.append(torch.stack(statistics, 1))
