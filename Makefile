@@ -99,6 +99,7 @@ clean:
 # torch comes first and by its exact version, so that a build for the CPU at hand is taken where there is one.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "exp needs Python 3.10 or newer: make PYTHON=python3.11 ...")'
+	@echo 'setting up .venv: torch, Lightning, Hydra and the tools of the tests, 2 GB, a few minutes'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'

@@ -16,6 +16,7 @@ from exp.blocks.coordinate import CoordinateAttention
 from exp.blocks.eca import ECA
 from exp.blocks.squeeze_excite import SqueezeExcite
 from exp.blocks.triplet import Triplet
+from exp.layers.axis_pools import indexed_max
 from exp.layers.pools import pool_axis
 from measure import Row, close, compared, main, memory_row
 
@@ -141,6 +142,12 @@ def rows() -> Iterator[Row]:
         ours, theirs = (step(way, x, grad) for way in (lambda x: pool_axis(x, "median", 1), lambda x: x.median(1)[0]))
         what = f"median over the channels 256x28x28 {layout_name}"
         yield compared(what, "torch.median", ours, theirs, 1.05, True)
+    x = torch.randn(8, 56, 56, 256)
+    for axis in (1, 2, 3):
+        (value, index), right = indexed_max(x, axis), x.max(axis)
+        equal = torch.equal(value, right.values) and torch.equal(index.long(), right.indices)
+        ours, theirs = (lambda axis=axis: indexed_max(x, axis), lambda axis=axis: x.max(axis))
+        yield compared(f"first maximum along axis {axis} of 8x56x56x256", "torch.max", ours, theirs, 1.0, equal)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from exp.layers.axis_gates import scaled
-from exp.layers.axis_pools import Axis, indexed_max, pool_axes, pooled
+from exp.layers.axis_pools import LONG, Axis, indexed_max, pool_axes, pooled
 from exp.layers.pools import pool_axis
 from exp.layers.stored import FEWEST, stored
 
@@ -58,16 +58,17 @@ def test_pools_are_the_plain_ones(
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("length", [1, 7, 16, 17, 56, 256, 2048])
-def test_indexed_max_is_the_first_maximum(length: int, dtype: torch.dtype) -> None:
-    x = (torch.randn(3, length, 5, generator=torch.Generator().manual_seed(0)) * 2).round().to(dtype)
+@pytest.mark.parametrize("length", [1, 7, 16, 65, 256, 2048])
+@pytest.mark.parametrize("others", [5, LONG])
+def test_indexed_max_is_the_first_maximum(others: int, length: int, dtype: torch.dtype) -> None:
+    x = (torch.randn(3, length, others, generator=torch.Generator().manual_seed(0)) * 2).round().to(dtype)
     x[1, : length // 3] = -float("inf")
     x[2, :, 3] = -0.0
     x[2, length // 2, 3] = 0.0  # equal to the others
     nan = x.clone()
     nan[0, length // 2, 1] = float("nan")
     for given in (x, nan):
-        for axis, view in ((1, given), (2, given.transpose(1, 2))):
+        for axis, view in ((1, given), (2, given.transpose(1, 2).contiguous())):
             value, index = indexed_max(view, axis)
             expected = view.max(axis)
             torch.testing.assert_close(value, expected.values, rtol=0, atol=0, equal_nan=True)

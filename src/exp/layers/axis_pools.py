@@ -21,6 +21,8 @@ Axis = int | tuple[int, int]
 """An axis of (B, C, H, W), or the first and the last of several."""
 Lines = tuple[tuple[int, int], ...]
 """The first and the last axis of each statistic, in memory's order."""
+LONG = 64
+"""Numbers in a row from which on vector instructions were measured to gain."""
 
 
 def pool_axes(x: Tensor, names: Sequence[str], axes: Sequence[Axis]) -> list[Tensor]:
@@ -60,15 +62,18 @@ def pooled(x: Tensor, names: Sequence[str], axes: Sequence[Axis], plan: Plan) ->
 def indexed_max(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Returns ``x.max(axis)``, value and first index, the index in int16 where the axis is no longer than that holds.
 
-    Torch searches for the index element by element. Here the maximum is found first, by vector instructions, and so is
-    the largest of the numbers that count down along the axis where x equals it.
+    Torch searches for the index element by element. Where rows are long enough for vector instructions, the maximum is
+    found first, and then the largest of the numbers that count down along the axis where x equals it.
 
     Args:
-        x: Of a floating-point type.
+        x: Contiguous, of a floating-point type.
         axis: Any but the first.
     """
     length = x.shape[axis]
     short, narrow = x.element_size() == 2, length <= 1 << 15
+    row = x.shape[axis + 1 :].numel() if axis + 1 < x.dim() else length
+    if row < LONG or (short and not narrow):  # int16 does not count as far
+        return _plain_max(x, axis)
     down = torch.arange(length - 1, -1, -1, dtype=torch.int16 if short else x.dtype)
     down = down.view([length if place == axis else 1 for place in range(x.dim())])
     values, indices = [], []
@@ -79,10 +84,13 @@ def indexed_max(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
             same = same.view(torch.int16) >> 13  # of the bits of 1, in both types of 16, 1 is left
         values.append(most.squeeze(axis))
         indices.append((length - 1 - same.mul_(down).amax(axis)).to(torch.int16 if narrow else torch.int64))
-    value, index = torch.cat(values), torch.cat(indices)
-    if value.isnan().any() or (short and not narrow):  # no NaN equals itself; int16 does not count as far
-        index = x.max(axis).indices.to(index.dtype)
-    return value, index
+    value = torch.cat(values)
+    return _plain_max(x, axis) if value.isnan().any() else (value, torch.cat(indices))  # no NaN equals itself
+
+
+def _plain_max(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    value, index = x.max(axis)
+    return value, index.to(torch.int16) if x.shape[axis] <= 1 << 15 else index
 
 
 class _Pools(torch.autograd.Function):
