@@ -43,6 +43,7 @@ LAZY = {
     ("exp.commands.table", "exp.commands.table_list"),
     ("exp.commands.table", "exp.commands.table_new"),
     ("exp.commands.table", "exp.commands.table_one"),
+    ("exp.tables.reading", "exp.options.catalog"),
     ("exp.commands.table_one", "exp.tables.render"),
     ("exp.commands.table_one", "exp.tables.report"),
     ("exp.commands.table_one", "exp.tables.terminal"),

@@ -40,6 +40,7 @@ def scores(model, x, y, *, smoothing=0.5):
     pass
 
 best = "top1"
+lower_is_better = ["nll"]
 defaults = {"lr": 0.01, "max_epochs": 3}
 '''
 
@@ -72,6 +73,7 @@ def test_signatures_are_options(tmp_path: Path) -> None:
     assert explain(task, "scale") == "scale=null (float or none)"
     assert not fields(data)["file"].metadata["identity"]
     assert model.takes_att  # type: ignore[attr-defined]
+    assert task.lower == ("nll",)  # type: ignore[attr-defined]
     assert declared.recipe["trainer"]["max_epochs"] == 3
     assert declared.recipe["optim"]["lr"] == 0.01
 
@@ -85,6 +87,11 @@ def test_signatures_are_options(tmp_path: Path) -> None:
         ("n: int = 8", "n: int = len('a')", "data's n: its default has to be written out"),
         ("n: int = 8", "n: int = 0.5", "the default of n=0.5: expected int, got float"),
         ("n: int = 8", "seed: int = 8", "data's seed: seed is the run's own; call it split_seed"),
+        ("n: int = 8", "kind: int = 8", "kind: is a word of exp's own; call yours otherwise, such as my_kind"),
+        ("width: int = 4", "kind: int = 4", "kind: is a word of exp's own"),
+        ("smoothing=0.5, scale", "mode='min', scale", "mode: is a word of exp's own"),
+        ("smoothing=0.5):", "monitor='val'):", "monitor: is a word of exp's own"),
+        ('lower_is_better = ["nll"]', "lower_is_better = 'nll'", "lower_is_better has to be a list of metrics"),
         ("n: int = 8", "n: Tensor = 8", "Tensor is no type that a command line can give"),
         ('npz")):', 'npz"), **more):', r"data takes \*\*more"),
         ("smoothing=0.5, scale", "select='val', scale", "select: every StudyTaskOptions has an option of that name"),
@@ -138,4 +145,17 @@ def test_contents_of_named_files_are_the_fingerprint(tmp_path: Path, monkeypatch
     Path("points.npz").write_bytes(b"one")
     first = reader.check()
     Path("points.npz").write_bytes(b"two!")
+    assert reader.check() != first
+
+
+def test_contents_of_files_written_out_in_the_code_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = """def data(): return np.load("x.npz")["x"], "absent.npz", "a sentence. Of words"
+class Model: pass
+def loss(model, x, y): pass
+"""
+    Path("x.npz").write_bytes(b"one")
+    reader = Arrays(read(tmp_path, text, "written.py").parts[2]())  # type: ignore[arg-type]
+    first = reader.check()
+    Path("x.npz").write_bytes(b"two!")
     assert reader.check() != first

@@ -55,7 +55,7 @@ def test_two_ranks_see_what_one_does(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_check_looks_a_task_over(folder: Path) -> None:
-    done = exp("check", "task=./moons.py", "optim.lr=0.03", "trainer.threads=1", "--format=json", cwd=folder)
+    done = exp("check", "task=./moons.py", "trainer.threads=1", "--format=json", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {one["subject"]: one for one in json.loads(done.stdout)}
     assert {name: one["state"] for name, one in found.items()} == dict.fromkeys(
@@ -63,6 +63,9 @@ def test_check_looks_a_task_over(folder: Path) -> None:
     )
     assert "1000 train, 500 val, 500 test" in found["data"]["text"]
     assert not (folder / "multirun").exists()
+    stuck = exp("check", "task=./moons.py", "optim.lr=1e-9", "trainer.threads=1", cwd=folder)
+    assert stuck.returncode == 1
+    assert "in 200 steps; it hardly falls" in stuck.stdout
 
 
 def test_test_samples_among_the_training_samples_are_counted(folder: Path) -> None:

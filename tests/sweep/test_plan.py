@@ -169,9 +169,22 @@ def test_rows_are_named_by_what_varies(here: str) -> None:
     assert set(varied_choices(configs)) == {("att", "kernel_size"), ("att", "gate")}
 
 
+def test_cells_of_one_choice_that_differ_are_rows_of_their_own_beside_others(here: str) -> None:
+    """What one choice alone has varies where it has two values of it, and only then."""
+    cells = [["att=se"], ["att=triplet", "kernel_size=3"], ["att=triplet", "kernel_size=7"], ["att=ca"]]
+    configs = [one.resolved.config.plain() for one in plan([[*cell, here] for cell in cells], composed).cells]
+    varied = varied_choices(configs)
+    assert varied == [("att", "att"), ("att", "kernel_size")]
+    names = [label(config, varied) for config in configs]
+    assert names == [("se", "-"), ("triplet", "3"), ("triplet", "7"), ("ca", "-")]
+    alone = [one for one, name in zip(configs, names, strict=True) if name[1] != "7"]
+    assert varied_choices(alone) == [("att", "att")]
+
+
 def test_numbers_for_people() -> None:
     assert mean_sd([97.223]) == "97.22"
-    assert mean_sd([1.0, 3.0, None]) == "2.000 ± 1.414 (2)"
+    assert mean_sd([1.0, 3.0, None]) == "2.000 (2)", "two values have no spread that would mean something"
+    assert mean_sd([1.0, 2.0, 3.0]) == "2.000 ± 1.000 (3)"
     assert mean_sd([None]) == "-"
     assert (count(11_220_132), count(300), count(None)) == ("11.22 M", "300", "-")
     assert (duration(3), duration(64), duration(200), duration(7500)) == ("3.0 s", "64 s", "3 min 20 s", "2 h 5 min")

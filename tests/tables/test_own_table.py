@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from exp.options.errors import ConfigError
 from exp.tables.choices import keep
 from exp.tables.plan import Planner
 from exp.tables.reading import canonical, load, names, own_names
+from tests.conftest import exp
 from tests.tables.cells import finish
 
 TABLE = """
@@ -117,3 +119,42 @@ def test_the_report_has_own_tables(here: Path) -> None:
     (root / "report.html").unlink()
     assert run(["report"]) == 0
     assert '<section id="mine"' in (root / "report.html").read_text()
+
+
+MOONS = """
+title: Moons
+base: {task: ./moons.py, trainer.max_epochs: 1}
+rows:
+  relu: {act: relu}
+  tanh: {act: tanh}
+columns:
+  top1: {metric: test/top1}
+seeds: [0]
+"""
+
+
+def test_a_table_of_a_file_that_is_a_task(tmp_path: Path) -> None:
+    """Shown, run and listed from nothing, from what is kept, and after the file was changed."""
+    moons = (Path(__file__).parents[2] / "examples" / "moons.py").read_text()
+    (tmp_path / "moons.py").write_text(moons)
+    (tmp_path / "mine.yaml").write_text(MOONS)
+    here: dict[str, Any] = {"cwd": tmp_path, "EXP_CACHE": str(tmp_path / "cache")}
+    for words in (["mine"], ["mine"], ["mine", "--format", "md"], ["mine", "--run", "--dry"]):
+        shown = exp("table", *words, **here)
+        assert shown.returncode == 0, (words, shown.stderr)
+    ran = exp("table", "mine", "--run", **here)
+    assert ran.returncode == 0, ran.stderr
+    assert "2 cells run" in ran.stdout
+    assert "2 cells: 2 done" in exp("table", "mine", **here).stdout
+    assert exp("--multirun", "table=mine", cwd=tmp_path, EXP_CACHE=str(tmp_path / "another")).returncode == 0
+    (tmp_path / "moons.py").write_text(moons.replace('"tanh"]', '"elu"]').replace('"tanh": nn.Tanh', '"elu": nn.ELU'))
+    changed = exp("table", "mine", **here)
+    assert "mine.yaml:6: row tanh: act=tanh: not one of relu, gelu, elu" in changed.stdout + changed.stderr
+
+
+def test_cells_listed_in_a_file_of_a_file_that_is_a_task(tmp_path: Path) -> None:
+    (tmp_path / "moons.py").write_text((Path(__file__).parents[2] / "examples" / "moons.py").read_text())
+    (tmp_path / "cells.yaml").write_text("- {task: ./moons.py, act: relu}\n- {task: ./moons.py, act: gelu}\n")
+    ran = exp("--multirun", "sweep.cells=cells.yaml", "trainer.max_epochs=1", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "2 cells run" in ran.stdout

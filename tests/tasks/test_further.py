@@ -155,6 +155,9 @@ def test_the_columns_of_a_sweep_know_what_is_better(declare: Callable[..., None]
     task = type(resolved([]).config.task)
     assert not column_of("quartiles_low", task).higher
     assert column_of("top5", task).higher
+    less = ("val_loss", "nll", "mae", "test_rmse", "top1_error", "ece", "gap")
+    assert not any(column_of(name, task).higher for name in less)
+    assert all(column_of(name, task).higher for name in ("piece", "recall", "lossless", "f1_50"))
 
 
 def test_a_network_is_built_without_the_plug_in_that_measured_it(

@@ -21,6 +21,7 @@ from exp.callbacks.generations import drop_unfinished, put_last
 from exp.cells.cell import LAST
 from exp.cells.files import replace_whole, sync
 from exp.cells.provenance import code_in_use, note_code, together
+from exp.options.catalog import METRICS
 from exp.options.errors import ConfigError
 from exp.tasks.base import CHECK_EVERY, trained
 
@@ -225,7 +226,10 @@ class Keeper(pl.Callback):
 
     def code_of(self, module: pl.LightningModule) -> dict[str, str]:
         """Returns hashes of the modules whose code has made the weights so far, by name, in all attempts."""
-        return together(self._code, code_in_use(trained(module).config.task.name))
+        config = trained(module).config
+        parts = [config.task, config.model, config.att, config.data]
+        chosen = [*map(type, parts), *(METRICS[name] for name in config.task.further)]
+        return together(self._code, code_in_use(config.task.name, [part.__module__ for part in chosen]))
 
     def _classes(self, module: pl.LightningModule) -> list[str] | None:
         """Returns the classes' names, so that predicting with a checkpoint needs no data; None where there are none."""

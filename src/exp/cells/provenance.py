@@ -110,16 +110,32 @@ def _decides(name: str) -> bool:
     return file is not None and not name.startswith("__") and plugins.decides(file)
 
 
-def code_in_use(task: str) -> dict[str, str]:
+def code_in_use(task: str, chosen: Iterable[str]) -> dict[str, str]:
     """Returns hashes of the modules of this process whose code decides a cell's result, by module name.
 
     Modules of a user's own that take part count too, by their syntax trees: a comment changes no hash.
 
     Args:
         task: The cell's task; modules of other tasks are loaded for their options alone.
+        chosen: Modules that declare the cell's choices. A plug-in that declares none of them and of which nothing else
+            was loaded takes no part, and neither does its package.
     """
     note_code()
-    return {name: digest for name, (_, digest) in sorted(_noted.items()) if task_of(name) in (None, task)}
+    idle = _idle(set(_noted), set(chosen))
+    used = ((name, digest) for name, (_, digest) in sorted(_noted.items()) if name not in idle)
+    return {name: digest for name, digest in used if task_of(name) in (None, task)}
+
+
+def _idle(loaded: set[str], chosen: set[str]) -> set[str]:
+    """Returns the modules of plug-ins that were loaded for their options alone."""
+    idle: set[str] = set()
+    for plugin in plugins.active():
+        options = f"{plugin.name}.options"
+        own = {name for name in loaded if name == plugin.name or name.startswith(f"{plugin.name}.")}
+        declaring = {name for name in own if name in (plugin.name, options) or name.startswith(f"{options}.")}
+        if options in own and own == declaring and not own & chosen:
+            idle |= own
+    return idle
 
 
 def edited() -> list[str]:

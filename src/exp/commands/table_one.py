@@ -84,11 +84,12 @@ def shown_plan(name: str, overrides: list[str], root: Path, compose: Composition
 
 
 def _hints(plan: TablePlan) -> list[str]:
-    if plan.problem:
+    if plan.problem and not plan.waits:
         return []
     command = ["exp", "table", *places(), plan.table.name]
     if not plan.complete:
-        return [f"Next: {pasted(*command, '--run', *plan.overrides)}"]
+        run = f"Next: {pasted(*command, '--run', *plan.overrides)}"
+        return [f"{run}  (runs {' and '.join(plan.table.needs)} first)" if plan.waits else run]
     return [f"Next: {pasted(*command, *plan.overrides, '--format', 'html', '--out', f'{plan.table.name}.html')}"]
 
 

@@ -55,7 +55,9 @@ class Arrays:
         self.study = STUDIES[options.name]
 
     def check(self) -> str:
-        """Returns the fingerprint of the files and folders that the options name; code counts by itself.
+        """Returns the fingerprint of the files and folders that the options name, and of files named in the code.
+
+        The code counts by itself. A file that is missing may be one that is written.
 
         Raises:
             DataError: One is missing.
@@ -66,7 +68,8 @@ class Arrays:
             if not path.exists():
                 raise DataError(f"data.{option}={path}: no such file or folder")
             files += sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        return of_files(files)
+        written_out = [Path(text).expanduser() for text in self.study.texts]
+        return of_files([*files, *(path for path in written_out if path.is_file() and path not in files)])
 
     @property
     def num_classes(self) -> int:

@@ -99,6 +99,9 @@ def _declare(schema: type[Part], groups: dict[str, dict[str, type[Part]]]) -> No
         own = [one for one in schema.__mro__ if issubclass(one, base) and one is not base]
         if any(option in vars(one).get("__annotations__", {}) for one in own):
             raise ConfigError(f"{where}: {option} is {meaning}; call yours otherwise")
+    bases: list[type[Part]] = [one for one in _BASES[group] if issubclass(schema, one)]
+    for option in sorted({*fields(schema)}.intersection(*(one.taken() for one in bases))):
+        raise ConfigError(f"{where}: {option}: every choice of {group} has that for something else; rename yours")
     if group == "metrics" and (fields(schema) or not schema.name.isidentifier() or schema.name == "none"):
         what = f"its option {next(iter(fields(schema)))}" if fields(schema) else f"the name {schema.name!r}"
         raise ConfigError(f"{where}: {what}: a metric has a name of letters, digits and _, and no options")

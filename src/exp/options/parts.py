@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from typing_extensions import Self
 
 from exp.options.errors import ConfigError
-from exp.options.fields import Options, option
+from exp.options.fields import Options, fields, option
 
 if TYPE_CHECKING:
     from exp.options.config import Config
@@ -29,6 +29,12 @@ class Part(Options):
     """What the choice is called: ``att=NAME``."""
     builds: ClassVar[str]
     """``package.module:Class``, what takes these options; imported when built, so that planning needs no torch."""
+
+    @classmethod
+    def taken(cls) -> set[str]:
+        """Returns the names that no option of a choice may have, since they are attributes that a choice declares."""
+        named = {name for one in cls.__mro__ for name in (*vars(one), *vars(one).get("__annotations__", {}))}
+        return {name for name in named if not name.startswith("_")} - {*fields(cls)}
 
     @classmethod
     def builder(cls) -> Any:
@@ -66,6 +72,8 @@ class TaskOptions(Part):
     reports: ClassVar[tuple[str, ...]] = ()
     """Every metric that an evaluation may report, as patterns such as ``f1_*``; a table of another metric is refused
     before anything runs. Where none are named, nothing is checked."""
+    lower: ClassVar[tuple[str, ...]] = ()
+    """Further metrics of which less is better, where their names do not say so."""
     printed: ClassVar[dict[str, str]] = {}
     """What papers call its metrics, with the metric of each: ``{"accuracy": "top1"}``."""
     prefers: ClassVar[dict[str, str]] = {}

@@ -7,6 +7,7 @@ The file defines ``data(*, ...)``, ``class Model(nn.Module)``, ``loss(model, *ar
 """
 
 import ast
+import contextlib
 import copy
 import os
 import types
@@ -70,6 +71,7 @@ class StudyFile:
         parts: Options classes of task, model and data.
         recipe: What its recipe sets, by section.
         arguments: Options of each function, by its name.
+        texts: Texts in its code that may be a file's name.
     """
 
     name: str
@@ -77,6 +79,7 @@ class StudyFile:
     parts: tuple[type[Part], ...]
     recipe: dict[str, dict[str, Any]]
     arguments: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
 
 
 STUDY_MODULE = "_exp_study_"
@@ -134,6 +137,9 @@ class _Reader:
             for target in node.targets
             if isinstance(target, ast.Name)
         }
+        defaults = {node for one in ast.walk(tree) if isinstance(one, ast.arguments) for node in ast.walk(one)}
+        values = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and one not in defaults]
+        self.texts = tuple(dict.fromkeys(one for one in values if isinstance(one, str) and _may_name_file(one)))
         self.summary = (ast.get_docstring(tree) or f"The task of {path.name}.").split("\n")[0]
 
     def study(self) -> StudyFile:
@@ -148,8 +154,9 @@ class _Reader:
         scoring = self._signature(scores, "scores", keywords_alone=True) if scores else {}
         monitor, mode = self._best(scores is not None)
         task = self._part(
-            StudyTaskOptions, "exp.tasks.study_file:StudyTask", self.summary, loss | scoring, monitor=monitor, mode=mode
-        )
+            StudyTaskOptions, "exp.tasks.study_file:StudyTask", self.summary, loss | scoring,
+            monitor=monitor, mode=mode, lower=self._lower()
+        )  # fmt: skip
         init = next(
             (n for n in self.classes["Model"].body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None
         )
@@ -162,7 +169,8 @@ class _Reader:
         paths = tuple(name for name, one in reading.items() if one.path)
         data = self._part(StudyDataOptions, "exp.data.arrays:Arrays", words, reading, paths=paths)
         arguments = {"loss": tuple(loss), "scores": tuple(scoring), "Model": tuple(building), "data": tuple(reading)}
-        return StudyFile(name, self.path, (task, model, data), self._recipe((task, model, data)), arguments)
+        parts = (task, model, data)
+        return StudyFile(name, self.path, parts, self._recipe(parts), arguments, self.texts)
 
     def _signature(
         self, function: ast.FunctionDef, owner: str, *, keywords_alone: bool = False
@@ -246,6 +254,8 @@ class _Reader:
         for argument, one in given.items():
             if argument in fields(base) and argument != own:
                 self._fail(None, f"{argument}: every {base.__name__} has an option of that name; call yours otherwise")
+            if argument in base.taken():
+                self._fail(None, f"{argument}: is a word of exp's own; call yours otherwise, such as my_{argument}")
             namespace[argument] = option(one.default, identity=not one.path)
             namespace["__annotations__"][argument] = one.kind
         schema = types.new_class(
@@ -270,6 +280,15 @@ class _Reader:
                 self._fail(node, f"{key} = {value!r}, but without a function scores there is only loss")
             return str(value), "max" if key == "best" else "min"
         return "loss", "min"
+
+    def _lower(self) -> tuple[str, ...]:
+        node = self.values.get("lower_is_better")
+        named: Any = None
+        with contextlib.suppress(ValueError):
+            named = ast.literal_eval(node) if node is not None else ()
+        if not isinstance(named, (list, tuple)) or not all(isinstance(name, str) for name in named):
+            self._fail(node, 'lower_is_better has to be a list of metrics, such as lower_is_better = ["nll", "mae"]')
+        return tuple(named)
 
     def _recipe(self, parts: tuple[type[Part], ...]) -> dict[str, dict[str, Any]]:
         """Returns the recipe's numbers: those of ``defaults`` in the file, by the section that has the option."""
@@ -303,6 +322,10 @@ class _Argument:
     default: Any
     words: str
     path: bool = False
+
+
+def _may_name_file(value: str) -> bool:
+    return "." in value and "\n" not in value and len(value) < 256
 
 
 def _last_name(node: ast.expr) -> str:

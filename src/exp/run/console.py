@@ -63,6 +63,7 @@ class Console:
 
     def end(self, state: str) -> None:
         """The scores, where they lie, and what to type next."""
+        print(self._erase(), end="", flush=True)
         result = self.cell.result()
         if result is not None:
             task = self.cell.resolved.config.task
@@ -90,7 +91,7 @@ class Console:
         elif state == "running":
             print(f"another process works on this cell, on {status.get('host')} (pid {status.get('pid')})")
         else:
-            print(f"{self._erase()}interrupted; everything is saved. To go on: {self.command}")
+            print(f"interrupted; everything is saved. To go on: {self.command}")
 
     def _overrides(self) -> list[str]:
         names = {word: word.lstrip("+").partition("=")[0] for word in self.cell.resolved.overrides}

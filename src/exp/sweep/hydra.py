@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from exp.cells.cell import EXIT_CODES
 from exp.cells.terminal import typed_command
 from exp.options.catalog import monitored
-from exp.options.compose import Composition, in_our_words
+from exp.options.compose import Composition, in_our_words, register, with_files
 from exp.options.errors import CellFailed, ConfigError
 from exp.options.words import check, expanded, parsed, spelt
 from exp.run import exit_code, srun
@@ -42,8 +42,9 @@ class HydraComposition(Composition):
 
     def __call__(self, overrides: list[str]) -> dict[str, Any]:
         """Returns the configuration without Hydra's own node."""
-        overrides = expanded(overrides)
+        overrides = expanded(with_files(overrides))
         check(overrides)
+        register()  # a file that is a task may have become known after Hydra's start
         with in_our_words(overrides, self.name, self.folders):
             cell = self.context.config_loader.load_sweep_config(self.config, overrides)
             OmegaConf.set_struct(cell, False)

@@ -64,19 +64,12 @@ def varied_choices(configs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
             options = values if isinstance(values, dict) else {"": values}
             for name, value in options.items():
                 paths.setdefault((part, name), set()).add(repr(value))
-    present = {
-        path: sum(path[1] in config[path[0]] if path[1] else True for config in configs if path[0] in config)
-        for path in paths
-    }
     chosen = {part for (part, name), values in paths.items() if name == "name" and len(values) > 1}
     varied = []
     for (part, name), values in paths.items():
         if part in ("seed", "sweep", "cells", "logger", "origin", "recipe") or len(values) < 2:
             continue
-        follows = (
-            part in chosen and name != "name" and (present[part, name] < len(configs) or _decided(configs, part, name))
-        )
-        if not follows:
+        if not (part in chosen and name != "name" and _decided(configs, part, name)):
             varied.append((part, part if name in ("name", "") else name))
     return varied
 
@@ -100,14 +93,14 @@ def label(config: dict[str, Any], varied: Sequence[tuple[str, str]]) -> tuple[st
 
 
 def mean_sd(values: Sequence[float | None]) -> str:
-    """``97.22`` of one, ``97.22 ± 0.31 (3)`` of several."""
+    """``97.22`` of one, ``97.22 (2)`` of two, ``97.22 ± 0.31 (3)`` of more, as tables have it."""
     known = [value for value in values if value is not None]
     if not known:
         return "-"
     mean = statistics.fmean(known)
     places = 2 if abs(mean) >= 10 else 3
-    spread = f" ± {statistics.stdev(known):.{places}f} ({len(known)})" if len(known) > 1 else ""
-    return f"{mean:.{places}f}{spread}"
+    spread = f" ± {statistics.stdev(known):.{places}f}" if len(known) > 2 else ""
+    return f"{mean:.{places}f}{spread}{f' ({len(known)})' if len(known) > 1 else ''}"
 
 
 def _counts(results: Sequence[dict[str, Any]], name: str) -> str:

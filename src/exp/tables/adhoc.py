@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,8 +19,11 @@ from exp.tables.given import Given, changing, values
 from exp.tables.plan import PlannedRow, TablePlan
 from exp.tables.spec import Column, Row, Table
 
-LESS_IS_BETTER = ("loss", "error", "ece", "alarms", "zigzag", "gap")
-"""What is in the name of a metric of which less is better, where no task says so."""
+LESS_IS_BETTER = {
+    *("loss", "losses", "error", "errors", "err", "gap", "alarms", "zigzag", "distance", "seconds", "latency"),
+    *("ece", "nll", "mae", "mse", "rmse", "mape", "brier", "perplexity", "ppl", "wer", "cer", "fid"),
+}
+"""Words in the name of a metric of which less is better, where no task says so."""
 
 
 def rows_of(cells: Sequence[Planned]) -> dict[str, list[Planned]]:
@@ -38,7 +42,13 @@ def column_of(metric: str, task: type[TaskOptions]) -> Column:
         return Column(metric, f"test/{metric}", higher=task.mode == "max")
     if (own := metric_of(metric)) is not None and not any(fnmatchcase(metric, known) for known in task.reports):
         return Column(metric, f"test/{metric}", higher=own.mode == "max")
-    return Column(metric, f"test/{metric}", higher=not any(word in metric for word in LESS_IS_BETTER))
+    return Column(metric, f"test/{metric}", higher=metric not in task.lower and not says_less(metric))
+
+
+def says_less(metric: str) -> bool:
+    """Returns whether the name of a metric has a word of what should be little."""
+    words = re.split(r"[^a-z]+", metric.lower())
+    return any(word in LESS_IS_BETTER or word.endswith("loss") for word in words)
 
 
 def table_of(cells: Sequence[Planned], name: str = "sweep") -> TablePlan:

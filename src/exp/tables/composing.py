@@ -38,8 +38,8 @@ class Composer:
         self._yaml = [path for folder in folders for path in files_below(folder, ".yaml")]
         shipped = [*files_below(PACKAGE / "options", ".py"), *files_below(PACKAGE, "/options.py")]
         own = [path for plugin in active() for path in files_below(plugin.path, ".py")]
-        files = [study.path for study in STUDIES.values()]
-        self._kept = Kept(FOLDER, state_of([*self._yaml, *shipped, *own, *files], version("hydra-core")))
+        self._kept = Kept(FOLDER, state_of([*self._yaml, *shipped, *own], version("hydra-core")))
+        self._files: dict[tuple[Path, ...], str] = {}
         self._known: dict[str, dict[str, Any]] = self._kept.read()
         self._failed: dict[str, str] = {}
         self._fresh = False
@@ -50,7 +50,7 @@ class Composer:
         Raises:
             ConfigError: An override names nothing or is not well-formed.
         """
-        key = json.dumps([self._compose.name, *self._compose.folders, *overrides])
+        key = json.dumps([self._compose.name, *self._compose.folders, *overrides, *self._state_of_files()])
         if key in self._failed:
             raise ConfigError(self._failed[key])
         if key not in self._known:
@@ -61,6 +61,13 @@ class Composer:
                 raise
             self._fresh = True
         return self._known[key]
+
+    def _state_of_files(self) -> list[str]:
+        """Returns what changes with the files that are a task, of which more are known with every table."""
+        files = tuple(study.path for study in STUDIES.values())
+        if files not in self._files:
+            self._files[files] = state_of(files)
+        return [self._files[files]] if files else []
 
     def keep(self) -> None:
         """Writes what was composed anew, where the cache can be written."""

@@ -105,7 +105,19 @@ def load(name: str) -> Table:
         state = path.stat()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    return _read(name, path, Path.cwd(), (state.st_ino, state.st_size, state.st_mtime_ns))
+    table = _read(name, path, Path.cwd(), (state.st_ino, state.st_size, state.st_mtime_ns))
+    for file in _files_of(table):
+        from exp.options.catalog import add_file  # takes longer than all else that lists tables
+
+        add_file(Path(file))  # before what was composed of it is taken from the cache
+    return table
+
+
+def _files_of(table: Table) -> list[str]:
+    """Returns the files that are a task which a table names."""
+    varied = [*(row.overrides.items() for row in table.rows.values()), *table.settings]
+    named = [*table.base.items(), *(pair for pairs in varied for pair in pairs)]
+    return list(dict.fromkeys(str(value) for key, value in named if key == "task" and str(value).endswith(".py")))
 
 
 @functools.lru_cache(maxsize=256)

@@ -101,7 +101,8 @@ def run_with_needs(name: str, overrides: list[str], planner: Planner, sweep: Swe
     plan = planner.plan(name, overrides)
     if any(row.problem for row in plan.rows):
         for needed in table.needs:
-            code = run_with_needs(needed, inherited(load(needed), table, plan.given, plan.seeds), planner, sweep)
+            theirs = [*inherited(load(needed), table, plan.given, plan.seeds), *plan.given.run]
+            code = run_with_needs(needed, theirs, planner, sweep)
             if code:
                 return code
         plan = planner.plan(name, overrides)

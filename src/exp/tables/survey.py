@@ -8,6 +8,7 @@ from exp.cells.files import finite
 from exp.options.compose import Composition
 from exp.options.errors import ConfigError
 from exp.options.resolve import Resolved
+from exp.options.study import STUDIES
 from exp.options.weights import OWN
 from exp.sweep.plan import how_far
 from exp.tables import choices
@@ -108,6 +109,7 @@ def _restorable(cells: list[Resolved]) -> bool:
     return (
         not any(named)
         and config.model.init == OWN
+        and config.task.name not in STUDIES
         and all(one.identity == first.identity | {"seed": one.seed} for one in cells)
         and json.loads(json.dumps(finite(plain))) == plain
     )

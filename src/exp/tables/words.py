@@ -224,10 +224,10 @@ def state(plan: TablePlan) -> str:
     elsewhere = sum(len(row.results) for row in plan.rows if not row.cells)
     if elsewhere:
         return f"{elsewhere} runs, made elsewhere"
-    blocked = plan.expected - len(listed)
-    parts = [f"{n} {name}" for name in STATES if (n := listed.count(name))]
-    parts += [f"{blocked} cannot run here"] if blocked else []
-    return f"{plan.expected} cells: {', '.join(parts)}"
+    undecided = sum(row.waits for row in plan.rows) * plan.expected // len(plan.rows)
+    counts = {name: listed.count(name) for name in STATES}
+    counts |= {"cannot run yet": undecided, "cannot run here": plan.expected - len(listed) - undecided}
+    return f"{plan.expected} cells: {', '.join(f'{n} {name}' for name, n in counts.items() if n)}"
 
 
 def costs(comparison: Comparison, row: str) -> tuple[str, str, str]:
@@ -256,16 +256,16 @@ def label_words(plan: TablePlan) -> str:
 
 def problems(plan: TablePlan) -> list[str]:
     """Rows that cannot run, each reason once."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[tuple[str, str], list[str]] = {}
     parts = [part for row in plan.rows for part in ([row] if row.problem else row.each)]
     for part in parts:
         if part.problem:
-            by_reason.setdefault(part.problem, []).append(part.title)
+            by_reason.setdefault((part.problem, "yet" if part.waits else "here"), []).append(part.title)
     return [
-        f"no row can run here: {reason}"
+        f"no row can run {when}: {reason}"
         if len(names) == len(parts)
-        else f"{', '.join(names)}: cannot run here: {reason}"
-        for reason, names in by_reason.items()
+        else f"{', '.join(names)}: cannot run {when}: {reason}"
+        for (reason, when), names in by_reason.items()
     ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.options.errors import ConfigError
-from exp.tables.adhoc import LESS_IS_BETTER
+from exp.tables.adhoc import says_less
 from exp.tables.compare import Comparison, Entry, compare
 from exp.tables.given import Given
 from exp.tables.papers.matching import PLAIN
@@ -86,9 +86,8 @@ def comparison_of(table: PrintedTable, file: Path) -> Comparison:
             raise ConfigError(f"{file}:{line}: {name} with seed {texts[seeds]} is there twice; {_hint(heads, kinds)}")
         known = {heads[place]: number(texts[place]) for place in metrics}
         row.values[int(texts[seeds])] = {key: one.value for key, one in known.items() if one and one.value is not None}
-    columns = {
-        heads[place]: Column(heads[place], f"test/{heads[place]}", higher=_higher(heads[place])) for place in metrics
-    }
+    names = [heads[place] for place in metrics]
+    columns = {name: Column(name, f"test/{name}", higher=not says_less(name)) for name in names}
     return compare(_plan(file, rows, columns))
 
 
@@ -113,10 +112,6 @@ def _kinds(heads: Sequence[str], body: Sequence[Sequence[str]], others: set[int]
 
 def _hint(heads: Sequence[str], kinds: Sequence[int]) -> str:
     return f"rows are told apart by {', '.join(heads[place] for place in kinds) or 'nothing'}"
-
-
-def _higher(name: str) -> bool:
-    return not any(word in name.lower() for word in LESS_IS_BETTER)
 
 
 def _plan(file: Path, rows: dict[str, ForeignRow], columns: dict[str, Column]) -> TablePlan:
