@@ -61,7 +61,8 @@ def test_choices_travel_with_the_cells(
     kept["gate"]["choices"][key] = chosen | {"value": "relu"}
     Path("multirun/tables.json").write_text(json.dumps(kept))
     assert run(["merge", "cells.zip"]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
+    last, following = capsys.readouterr().out.splitlines()[-2:]
+    assert following == f"Next: exp table gate {' '.join(sorted(QUICK))} seed=0,1", "as it was run there"
     assert last == f"table gate: activation=relu here, {chosen['value']} there; the choice made here is kept"
     assert json.loads(Path("multirun/tables.json").read_text()) == kept
 
@@ -94,7 +95,7 @@ def test_looks_travel_with_the_cells(
     assert all(one["rows"] == shown[0]["rows"] and one["looks"] == shown[0]["looks"] for one in shown)
     looks.keep(tmp_path / "multirun", "modules", plan.given, Schedule((3, 6, 12, 24)))
     assert run(["merge", "cells.zip"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == (
+    assert capsys.readouterr().out.splitlines()[-2] == (
         "table modules: seeds were added to other rows there, or at other looks; its schedule here is kept"
     )
 

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -226,6 +227,20 @@ def test_cells_of_two_sweeps_do_not_share_a_name(tmp_path: Path) -> None:
     put(tmp_path / FOLDER / "2.json", {"command": "exp", "began": time.time(), "state": "done", "cells": listed})
     folder.look()
     assert {cell.name for cell in folder.cells.values()} == {"resnet18-ca-digits-s0", "se s0", "van-ca-digits-s0"}
+
+
+def test_cells_that_differ_in_what_their_names_leave_out_have_their_directories_names(tmp_path: Path) -> None:
+    done(tmp_path, "ca-digits-s0-x")
+    folder = Folder(tmp_path)
+    folder.look()
+    assert {cell.name for cell in folder.cells.values()} == {"ca-digits-s0"}
+    done(tmp_path, "ca-digits-s0-y")
+    done(tmp_path, "se-digits-s0-z")
+    folder.look()
+    assert {cell.name for cell in folder.cells.values()} == {"ca-digits-s0-x", "ca-digits-s0-y", "se-digits-s0"}
+    shutil.rmtree(tmp_path / "attention" / "ca-digits-s0-x")
+    folder.look()
+    assert {cell.name for cell in folder.cells.values()} == {"ca-digits-s0", "se-digits-s0"}
 
 
 def test_a_sweep_whose_front_is_gone_awaits_nothing(tmp_path: Path) -> None:

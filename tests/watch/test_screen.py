@@ -51,7 +51,7 @@ def test_the_list_fits_its_terminal(root: Path, width: int) -> None:
         "1 done",
         "ValueError: no",
         "top1 91.5",
-        "best epoch so far: top1 92.5, ca-digits-s0",
+        "best epoch so far, in validation: top1 92.5, ca-digits-s0",
     ):
         assert words in text
     assert len(shown) <= 24

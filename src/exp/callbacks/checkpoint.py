@@ -22,7 +22,7 @@ from exp.cells.cell import LAST
 from exp.cells.files import replace_whole, sync
 from exp.cells.provenance import code_in_use, note_code, together
 from exp.options.catalog import METRICS
-from exp.options.errors import ConfigError
+from exp.options.errors import ConfigError, nearest
 from exp.tasks.base import CHECK_EVERY, trained
 
 
@@ -147,7 +147,10 @@ class Keeper(pl.Callback):
         task = trained(pl_module)
         metrics = task.latest[task.eval_split]
         if self.monitor not in metrics:
-            raise ConfigError(f"monitor {self.monitor}: was not logged; logged were {', '.join(metrics) or 'none'}")
+            known = f"{', '.join(metrics) or 'none'}{nearest(self.monitor, metrics)}"
+            raise ConfigError(
+                f"the best epoch is to be chosen by {self.monitor}, which was not logged; logged: {known}"
+            )
         value = metrics[self.monitor]
         better = self.best is None or self.sign * value > self.sign * self.best["value"]
         if not better or math.isnan(value):

@@ -8,9 +8,12 @@ results, and at which looks rows got further seeds, is taken over where there is
 import argparse
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from exp.cells.bundle import merge, tables_of
+from exp.cells.terminal import pasted
 from exp.options.errors import ConfigError
+from exp.options.words import spelt
 from exp.tables import choices, looks
 
 
@@ -38,9 +41,10 @@ def run(options: argparse.Namespace) -> int:
     merged = [one for source in options.sources for one in merge(source, options.into)]
     if not merged:
         raise ConfigError(f"{', '.join(map(str, options.sources))}: holds no finished cell")
-    told = []
+    told, following = [], []
     for source in options.sources:
         theirs = tables_of(source)
+        following += _tables_run(theirs, options.into)
         told += [*choices.take(options.into, theirs), *looks.take(options.into, theirs)]
     for one in merged:
         if one.text:
@@ -49,4 +53,18 @@ def run(options: argparse.Namespace) -> int:
         print(f"{count} cells {WORDS[became]}")
     for line in told:
         print(f"{line} is kept")
+    for command in dict.fromkeys(following):
+        print(f"Next: {command}")
     return 0
+
+
+def _tables_run(theirs: Any, into: Path) -> list[str]:
+    """Returns commands that show the tables that were packed, as they were run; what is of another form is left out."""
+    where = [] if into == Path("multirun") else [f"cells.dir={spelt(str(into))}"]
+    commands = []
+    for table, entry in theirs.items() if isinstance(theirs, dict) else ():
+        variants = entry.get("variants") if isinstance(entry, dict) and choices.is_name(table) else None
+        for words in variants if isinstance(variants, list) else ():
+            if isinstance(words, list) and all(isinstance(word, str) and "=" in word for word in words):
+                commands.append(pasted("exp", "table", table, *words, *where))
+    return commands

@@ -73,6 +73,7 @@ class Folder:
         self._listed: dict[Path, tuple[int, float]] = {}
         self._names: dict[str, str] = dict(only or {})
         self._shared: set[str] = set()
+        self._slugs: Counter[str] = Counter()
         self._fresh: deque[str] = deque()
         self._cold: deque[str] = deque()
         for name in self._names:
@@ -102,6 +103,8 @@ class Folder:
                 self._cold.append(name)
         if changed:
             self.version += 1
+            if self._slugs.total() != len(self.cells) or changed - self.cells.keys():
+                self._call_cells()
         for name in changed & self.cells.keys():
             self.cells[name].version = self.version
         return changed
@@ -222,20 +225,30 @@ class Folder:
             return
         self._names |= sweep.cells
         self._shared = {words for words, cells in Counter(self._names.values()).items() if cells > 1}
+        self._call_cells()
+
+    def _call_cells(self) -> None:
+        """Names all cells, of which each may be why another needs more words."""
+        self._slugs = Counter(map(_slug, self.cells))
         for name, cell in self.cells.items():
             cell.name = self._called(name)
 
     def _called(self, name: str) -> str:
-        """Returns a cell's name in its sweep; where a cell of another sweep has the same, the one of its directory."""
+        """Returns a cell's name in its sweep; where another sweep has it too, its directory's, short if it is alone."""
         words = self._names.get(name)
         if words and words not in self._shared:
             return words
-        directory = name.rpartition("/")[2]
-        return directory.rpartition("-")[0] or directory
+        return name.rpartition("/")[2] if self._slugs[_slug(name)] > 1 else _slug(name)
 
     def ended(self) -> int:
         """Cells of the scope that have ended, however."""
         return sum(cell.state in ENDED for cell in self.scope)
+
+
+def _slug(name: str) -> str:
+    """Returns the name of a cell's directory without the hash at its end."""
+    directory = name.rpartition("/")[2]
+    return directory.rpartition("-")[0] or directory
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -45,7 +45,8 @@ def head(folder: Folder, remaining: Remaining, title: str) -> Group:
         lines.append(bar if left is None else bar.append(f"  about {duration(left)} left"))
     best = folder.best()
     if best is not None and best.value is not None:
-        lines.append(Text(f"best epoch so far: {best.monitor[0]} {number(best.value)}, {best.name}", style="dim"))
+        score = f"{best.monitor[0]} {number(best.value)}, {best.name}"
+        lines.append(Text(f"best epoch so far, in validation: {score}", style="dim"))
     return Group(*lines)
 
 
