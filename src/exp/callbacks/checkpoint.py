@@ -149,7 +149,7 @@ class Keeper(pl.Callback):
         if self.monitor not in metrics:
             known = f"{', '.join(metrics) or 'none'}{nearest(self.monitor, metrics)}"
             raise ConfigError(
-                f"the best epoch is to be chosen by {self.monitor}, which was not logged; logged: {known}"
+                f"the best epoch is chosen by {self.monitor}, which was not logged; logged: {known}"
             )
         value = metrics[self.monitor]
         better = self.best is None or self.sign * value > self.sign * self.best["value"]
