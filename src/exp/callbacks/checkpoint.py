@@ -148,9 +148,7 @@ class Keeper(pl.Callback):
         metrics = task.latest[task.eval_split]
         if self.monitor not in metrics:
             known = f"{', '.join(metrics) or 'none'}{nearest(self.monitor, metrics)}"
-            raise ConfigError(
-                f"the best epoch is chosen by {self.monitor}, which was not logged; logged: {known}"
-            )
+            raise ConfigError(f"the best epoch is chosen by {self.monitor}, which was not logged; logged: {known}")
         value = metrics[self.monitor]
         better = self.best is None or self.sign * value > self.sign * self.best["value"]
         if not better or math.isnan(value):

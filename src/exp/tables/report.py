@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from exp.cells.counted import counted
 from exp.cells.files import replace_whole
 from exp.cells.provenance import git_state
 from exp.options.folders import PACKAGE
@@ -61,9 +62,9 @@ class Grid:
 
 def write(comparisons: Sequence[Comparison], root: Path) -> Path:
     """Writes the report, and its figures as SVG and PDF files, below the folder of all cells."""
-    for comparison in comparisons:
-        for figure in figures(comparison):
-            save(figure, root / FIGURES, stem(comparison))
+    drawn = [(figure, stem(comparison)) for comparison in comparisons for figure in figures(comparison)]
+    for figure, name in counted(drawn, "drawing figures", len(drawn)):
+        save(figure, root / FIGURES, name)
     path = root / FILE
     root.mkdir(parents=True, exist_ok=True)
     with replace_whole(path) as fresh:

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from exp.cells.counted import counted
 from exp.options.errors import ConfigError
 from exp.tables import words
 from exp.tables.compare import Comparison, verdicts
@@ -84,9 +85,11 @@ class _Site:
             if name != "index.html":
                 (self.folder / "assets" / name).write_bytes(content)
         cells = self._cells()
-        for comparison, (_, href) in zip(self.comparisons, self.nav, strict=True):
+        hrefs = [href for _, href in self.nav]
+        tables = counted(zip(self.comparisons, hrefs, strict=True), "writing tables", len(hrefs))
+        for comparison, href in tables:
             self._table(comparison, href, cells)
-        for name, cell in cells.items():
+        for name, cell in counted(cells.items(), "writing cells", len(cells)):
             self._cell(name, cell)
         self._page("index.html", "Ablation tables", "index", {}, self._index(), {})
         (self.folder / MARK).write_text("Written by exp report --site, which replaces this folder.\n")
