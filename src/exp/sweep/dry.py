@@ -24,7 +24,7 @@ CALIBRATION_SECONDS = 20.0
 SOURCES = {
     "seeds": "from other seeds of the same cell",
     "epochs": "from the same cell with other epochs",
-    "calibrated": "from a few seconds of its training",
+    "calibrated": "from a few seconds of training",
     "macs": "from their MACs, beside those that were trained for seconds",
 }
 
