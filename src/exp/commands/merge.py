@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from exp.cells.bundle import merge, tables_of
+from exp.cells.files import writing
 from exp.options.errors import ConfigError
 from exp.tables import choices, looks
 
@@ -33,15 +34,16 @@ def run(options: argparse.Namespace) -> int:
     """Merges and prints how many of each kind, and what differs.
 
     Raises:
-        ConfigError: A source is no packed file or folder, or holds what is no cell's.
+        ConfigError: A source is no packed file or folder, or holds what is no cell's; or nothing can be written there.
     """
-    merged = [one for source in options.sources for one in merge(source, options.into)]
-    if not merged:
-        raise ConfigError(f"{', '.join(map(str, options.sources))}: holds no finished cell")
     told = []
-    for source in options.sources:
-        theirs = tables_of(source)
-        told += [*choices.take(options.into, theirs), *looks.take(options.into, theirs)]
+    with writing("give another folder with --into"):
+        merged = [one for source in options.sources for one in merge(source, options.into)]
+        if not merged:
+            raise ConfigError(f"{', '.join(map(str, options.sources))}: holds no finished cell")
+        for source in options.sources:
+            theirs = tables_of(source)
+            told += [*choices.take(options.into, theirs), *looks.take(options.into, theirs)]
     for one in merged:
         if one.text:
             print(f"{one.became:8} {one.name}: {one.text}")

@@ -46,10 +46,12 @@ def write_site(comparisons: Sequence[Comparison], folder: Path) -> int:
 
     Raises:
         ConfigError: The folder holds something else than a site.
+        OSError: It cannot be written.
     """
     _refuse_foreign(folder)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         pages = _Site(fresh, comparisons).write()
         grave = folder.with_name(f".{folder.name}.{os.getpid()}.old")
