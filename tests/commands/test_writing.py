@@ -25,6 +25,7 @@ ASKED = {
     "table new paper.md --out /proc/x.yaml": "/proc/x.yaml: cannot be written (No such file or directory); give another",
     "report cells.dir=FILE": "FILE: cannot be written (it is a file); the report and its figures lie beside the cells; give",
     "report --site FILE/site": "FILE: cannot be written (it is a file); give another folder with --site",
+    "report --site /proc/site": "/proc/site: cannot be written (No such file or directory); give another folder with",
     "pack modules --out no/c.zip": "no/c.zip: cannot be written (No such file or directory); give another place with",
     "pack modules --out FILE/c.zip": "FILE/c.zip: cannot be written (Not a directory); give another place with --out",
     "export modules --out FILE/x": "cannot be written (Not a directory); give another folder with --out",

@@ -59,6 +59,10 @@ def write_site(comparisons: Sequence[Comparison], folder: Path) -> int:
             folder.rename(grave)
         fresh.rename(folder)
         shutil.rmtree(grave, ignore_errors=True)
+    except OSError as error:
+        if str(error.filename).startswith(str(fresh)):
+            error.filename = str(folder)
+        raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return pages
