@@ -38,6 +38,8 @@ LAZY = {
     ("exp.commands.dashboard", "exp.callbacks.wandb"),
     ("exp.commands.log", "exp.callbacks.mirror"),
     ("exp.commands.configuration", "exp.sweep.hydra"),
+    ("exp.commands.flags", "exp.commands.meant"),
+    ("exp.commands.front", "exp.commands.meant"),
     ("exp.commands.front", "exp.options.compose"),
     ("exp.commands.front", "exp.options.resolve"),
     ("exp.commands.table", "exp.commands.table_list"),

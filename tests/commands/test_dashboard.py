@@ -45,7 +45,7 @@ def test_the_specification_makes_a_workspace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "printed"),
     [
-        ([], 2, "the following arguments are required: name"),
+        ([], 2, "needs TABLE; exp dashboard --help says more"),
         (["modules", "gait"], 2, "gait"),
         (["--help"], 0, "usage: exp dashboard"),
     ],

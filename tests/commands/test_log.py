@@ -17,7 +17,7 @@ def test_a_finished_cell_is_sent(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in cell.iterdir() if path.is_file()}
     sent = exp("log", str(cell), "--to", "csv", cwd=tmp_path)
     assert sent.returncode == 0, sent.stderr
-    assert f"{cell.name}: sent to csv" in sent.stdout
+    assert f"{cell.name}: sent to csv, in multirun/attention/{cell.name}/csv" in sent.stdout
     assert {name: (cell / name).read_bytes() for name in before} == before
     table = next(path for path in cell.rglob("*.csv"))
     rows = list(csv.DictReader(table.read_text().splitlines()))

@@ -6,7 +6,7 @@ import pytest
 
 from exp.__main__ import run
 from exp.cells.machine import cpus
-from exp.sweep.packing import Room, cells_at_once, room_here
+from exp.sweep.packing import Room, cells_at_once, fits, room_here
 
 GB = 10**9
 
@@ -59,3 +59,29 @@ def test_exp_cost_says_what_a_step_takes(capsys: pytest.CaptureFixture[str]) -> 
     kept = [one["step_bytes"] - one["state_bytes"] for one in counted]
     assert kept[0] == 2 * kept[1] == kept[2]
     assert full["operations"] == 6 * full["macs"] * full["samples"]
+
+
+@pytest.mark.parametrize(
+    ("room", "step", "enough"),
+    [
+        (Room(8, 4 * GB), 2.9, True),
+        (Room(8, 4 * GB), 3.1, False),
+        (Room(8, 4 * GB, 1, 80 * GB), 3.1, True),
+        (Room(8, 400 * GB, 1, 80 * GB), 80.0, False),
+    ],
+)
+def test_whether_one_has_room(room: Room, step: float, enough: bool) -> None:
+    assert fits(room, int(step * GB)) is enough
+
+
+def test_what_has_no_room_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["cost", "model=resnet50", "att=triplet", "data=imagenet", "batch_size=4000000", "trainer.accelerator=cpu"]
+    assert run(words) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("cells at once here"))
+    assert line.split("(")[0].split()[-1] == "0"
+    assert line.endswith(
+        "too little for one: a smaller data.batch_size, trainer.accumulate=2 for the same batch in pieces,"
+        " or a smaller model)"
+    )
+    assert run([*words, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["jobs"] == 0

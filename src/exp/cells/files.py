@@ -1,11 +1,13 @@
 """Files that are written whole or not at all, also when the power goes: every writer of the project uses these."""
 
+import errno
 import json
 import math
 import os
 import re
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from exp.options.errors import ConfigError
 
 TABLES = "tables.json"
 """What tables have chosen and how they were run, beside the cells of all tasks."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors by which a disk says that it has no room, which another place need not have either."""
 
 
 @contextmanager
@@ -31,24 +36,63 @@ def replace_whole(path: Path) -> Iterator[Path]:
         sync(fresh)
         os.replace(fresh, path)
         sync(path.parent)
+    except OSError as error:
+        if str(error.filename) == str(fresh):
+            error.filename = str(path)
+        raise
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # beside a file, or on a disk that is read-only, there is nothing to remove
+            fresh.unlink()
 
 
-def refuse_unwritable(folder: Path) -> None:
+@contextmanager
+def writing(otherwise: str, what: str = "written") -> Iterator[None]:
+    """Turns what the system says against writing a file that the user asked for into one line.
+
+    A full disk keeps its own error, and so does whatever names no file.
+
+    Args:
+        otherwise: What to do about it, such as ``give another place with --out``.
+        what: What cannot be done to the file.
+
+    Raises:
+        ConfigError: A file or folder cannot be written; the line names it and says why.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.errno in FULL:
+            raise
+        place, why = os.fsdecode(error.filename), error.strerror
+        if isinstance(error, FileExistsError) and os.path.isfile(place):
+            why = "it is a file"
+        raise ConfigError(f"{place}: cannot be {what} ({why}); {otherwise}") from error
+
+
+def refuse_unwritable(folder: Path, below: Path | None = None) -> None:
     """Refuses a folder of cells that nothing can be written into, before anything starts.
 
     Args:
         folder: Where cells are to lie; it need not exist yet.
+        below: The folder in it, such as a task's or a cell's, that is to be written to; ``folder`` where not given.
 
     Raises:
         ConfigError: It, or the nearest folder above that exists, is a file, read-only or somebody else's.
     """
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    place = below or folder
+    there = next(path for path in (place, *place.parents) if path.exists())
+    elsewhere = "give another folder with cells.dir="
     if not there.is_dir():
-        raise ConfigError(f"cells.dir={folder}: {there} is a file; give another folder with cells.dir=")
+        raise ConfigError(f"cells.dir={folder}: {there} is a file; {elsewhere}")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"cells.dir={folder}: {there} cannot be written to; give another folder with cells.dir=")
+        raise ConfigError(f"cells.dir={folder}: {there} cannot be written to; {elsewhere}")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".probe-", dir=there))
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        why = f"cannot be written to ({error.strerror})"
+        raise ConfigError(f"cells.dir={folder}: {there} {why}; {elsewhere}") from error
 
 
 def sync(path: Path) -> None:

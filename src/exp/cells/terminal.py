@@ -1,7 +1,9 @@
 """How commands, paths and sizes are written for people."""
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,49 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def columns(otherwise: int) -> int:
+    """Returns the terminal's width; ``otherwise`` where the output goes elsewhere and COLUMNS says nothing."""
+    return shutil.get_terminal_size((otherwise, 24)).columns
+
+
+def folded(text: str, width: int, indent: int, first: int = 0) -> str:
+    """Returns a text in lines that are broken between words.
+
+    Args:
+        text: A line.
+        width: Columns of a line.
+        indent: Blanks before all lines but the first.
+        first: Blanks before the first.
+    """
+    return textwrap.fill(
+        text,
+        max(width, indent + 20),
+        initial_indent=" " * first,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+
+
+def laid_out(text: str, width: int) -> str:
+    """Returns words of help for a terminal: without the marks of their source, and broken between words.
+
+    A line goes on with the next where it ends no sentence; indented lines are examples, each on its own.
+    """
+    lines: list[str] = []
+    for line in text.replace("``", "").splitlines():
+        goes_on = lines and lines[-1] and line and " " not in (line[0], lines[-1][0]) and lines[-1][-1] not in ".:"
+        lines[-1:] = [f"{lines[-1]} {line}"] if goes_on else [*lines[-1:], line]
+    return "\n".join(line if len(line) <= width else folded(line, width, _start(line)) for line in lines)
+
+
+def _start(line: str) -> int:
+    """Returns where the lines begin that a line is broken into, further in than the first of an example."""
+    blanks = len(line) - len(line.lstrip())
+    return blanks + 4 if blanks else 0
 
 
 _typed: list[str] = []

@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import sys
 
+from exp.cells.terminal import columns, folded
 from exp.commands.front import add_composition, add_format, add_overrides, resolved_by, show
 from exp.options.errors import CellFailed
 from exp.options.resolve import Resolved
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         for finding in look_over(make):
             found.append(finding)
             if options.format == "text":
-                print(f"{finding.state:8} {finding.subject:8} {finding.text}", flush=True)
+                print(folded(f"{finding.state:8} {finding.subject:8} {finding.text}", columns(10_000), 18), flush=True)
     except CellFailed as error:
         print(f"exp check: {error}", file=sys.stderr)
         return 1

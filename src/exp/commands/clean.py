@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exp.cells.cell import Cell
+from exp.cells.files import writing
 from exp.cells.lock import Locked
 from exp.cells.terminal import amount, shown
 from exp.commands.front import add_format, show
@@ -91,7 +92,8 @@ def clean(which: Sequence[str], folder: Path, yes: bool) -> int:
         if input(f"Remove {total}? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing removed")
             return 1
-    removed = [one for one in chosen if remove(one.cell)]
+    with writing("it may be somebody else's; what came before it is removed", "removed"):
+        removed = [one for one in chosen if remove(one.cell)]
     print(f"removed {len(removed)} of {total}")
     return 0
 

@@ -9,7 +9,8 @@ import argparse
 
 from exp.cells.terminal import one_or_more
 from exp.commands.front import add_composition, add_format, add_overrides, resolved_by, show
-from exp.sweep.packing import Room, cells_at_once, room_here
+from exp.options.config import Config
+from exp.sweep.packing import Room, cells_at_once, fits, room_here
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +42,13 @@ def run(options: argparse.Namespace) -> int:
     step = step_cost(resolved.config)
     if step:
         room = room_here(on_gpus=resolved.config.trainer.accelerator != "cpu")
-        step["jobs"] = cells_at_once(room, step["step_bytes"], step["operations"])
+        enough = fits(room, step["step_bytes"])
+        step["jobs"] = cells_at_once(room, step["step_bytes"], step["operations"]) if enough else 0
+        jobs = f"sweep.jobs={step['jobs']}" if enough else _too_large(resolved.config)
         lines += [
             f"memory of a step    {step['step_bytes'] / 1e9:>15.2f} GB  ({step['samples']} samples; weights, gradients,"
             f" optimizer {step['state_bytes'] / 1e9:.2f})",
-            f"cells at once here  {step['jobs']:>18}  ({_has(room)}; sweep.jobs={step['jobs']})",
+            f"cells at once here  {step['jobs']:>18}  ({_has(room)}; {jobs})",
         ]
         counts |= step
     if resolved.narrowed:
@@ -61,4 +64,13 @@ def _has(room: Room) -> str:
     return f"{one_or_more(room.cores, 'core')}, {room.memory / 1e9:.0f} GB free"
 
 
+def _too_large(config: Config) -> str:
+    """Returns what to do where the memory of one step is more than there is."""
+    batch = next((f"a smaller data.{name}, " for name in BATCHES if hasattr(config.data, name)), "")
+    pieces = 2 * config.trainer.accumulate
+    return f"too little for one: {batch}trainer.accumulate={pieces} for the same batch in pieces, or a smaller model"
+
+
+BATCHES = ("batch_size", "batch_subjects")
+"""Options of data sets that say how large a batch is."""
 _NAMED = ("params", "macs", "gflops_published")

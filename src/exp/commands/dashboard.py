@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from exp.cells.files import writing
 from exp.cells.terminal import pasted, shown
 from exp.commands.front import add_composition, add_overrides, composition
 from exp.commands.table_one import shown_plan
@@ -18,7 +19,7 @@ from exp.tables.reading import canonical
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("name", help="the table")
+    parser.add_argument("name", metavar="TABLE", help="the table")
     add_overrides(parser, "the table's overrides, logger.project=, logger.entity=")
     add_composition(parser)
 
@@ -51,8 +52,9 @@ def dashboard(plan: TablePlan, project: str, entity: str) -> list[str]:
     why = _no_server()
     if why:
         path = plan.root / f"dashboard-{plan.table.slug}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(spec, indent=2) + "\n")
+        with writing("it lies beside the cells; give another folder with cells.dir="):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(spec, indent=2) + "\n")
         lines.append(f"{why}; the workspace's specification is in {shown(path)}")
     else:
         lines.append(f"workspace {workspace(spec).save().url}")

@@ -90,7 +90,7 @@ def as_text(report: dict[str, Any]) -> str:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("name", help="the data set, as in data=NAME")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the data set, as in data=NAME")
     parser.add_argument("words", nargs="*", metavar="OPTION=VALUE", help="options of the set, such as root=/data")
     parser.add_argument("--verify", action="store_true", help="read all contents again, whatever was noted of them")
     add_format(parser)
@@ -100,10 +100,13 @@ def run(options: argparse.Namespace) -> int:
     """Prints the report; returns 1 where a file is damaged, or has changed unseen.
 
     Raises:
-        ConfigError: No such set or option.
+        ConfigError: No set is named, or there is no such set or option.
         DataError: The set is missing.
     """
-    report = examine(options.name.removeprefix("data="), _options(options.words), options.verify)
+    name = (options.name or "").removeprefix("data=")
+    if not name or "=" in name:
+        raise ConfigError(f"say which data set: exp data NAME ...; there are {', '.join(sorted(GROUPS['data']))}")
+    report = examine(name, _options(options.words), options.verify)
     show(report, as_text(report), options.format)
     return 1 if report.get("damaged") or report.get("contents", "").startswith(CHANGED) else 0
 

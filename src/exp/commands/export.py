@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from exp.cells.bundle import export
-from exp.cells.files import replace_whole
+from exp.cells.files import replace_whole, writing
 from exp.cells.terminal import pasted
 from exp.commands.front import add_overrides
 from exp.options.errors import ConfigError
@@ -32,16 +32,12 @@ def run(options: argparse.Namespace) -> int:
     """Writes the folder and says how it is read.
 
     Raises:
-        ConfigError: There is no such table, or nothing of it has run.
+        ConfigError: There is no such table, nothing of it has run, or the folder cannot be written.
     """
     plan = Planner(root_of(options.overrides)).plan(options.table, options.overrides)
     cells = {one.cell.path: one.cell for row in plan.rows for one in row.cells}
     if not any(cell.result() for cell in cells.values()):
         raise ConfigError(f"table {options.table}: nothing of it has run; exp table {options.table} --run")
-    count = export(cells.values(), options.out / "cells")
-    choices.keep(options.out / "cells", plan.table.name, plan.given, plan.chosen)  # whose table may not be there
-    if plan.schedule:
-        looks.keep(options.out / "cells", plan.table.name, plan.given, plan.schedule)
     comparison = compare(plan)
     own = [word for word in options.overrides if not word.startswith("cells.")]
     elsewhere = ["data.root=DATA" if word.startswith("data.root=") else word for word in own]
@@ -51,9 +47,14 @@ def run(options: argparse.Namespace) -> int:
         "table.json": as_json(comparison),
         "command.txt": pasted("exp", "table", options.table, "--run", *elsewhere) + "\n",
     } | {f"{figure.name}.svg": drawn(figure) for figure in figures(comparison)}
-    for name, text in texts.items():
-        with replace_whole(options.out / name) as fresh:
-            fresh.write_text(text, encoding="utf-8")
+    with writing("give another folder with --out"):
+        count = export(cells.values(), options.out / "cells")
+        choices.keep(options.out / "cells", plan.table.name, plan.given, plan.chosen)  # whose table may not be there
+        if plan.schedule:
+            looks.keep(options.out / "cells", plan.table.name, plan.given, plan.schedule)
+        for name, text in texts.items():
+            with replace_whole(options.out / name) as fresh:
+                fresh.write_text(text, encoding="utf-8")
     print(f"{count} cells in {options.out}")
     print(f"Next: {pasted('exp', 'table', options.table, f'cells.dir={options.out}/cells', *own)}")
     return 0

@@ -1,12 +1,13 @@
 """Hydra's own flags on a command line, read before Hydra reads them, so that a slip is one line."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from exp.commands import VERBS
-from exp.options.errors import ConfigError, nearest
+from exp.cells.terminal import laid_out
+from exp.options.errors import ConfigError
 from exp.options.places import PLACES
 from exp.options.words import check, expanded, value_of
 
@@ -14,7 +15,13 @@ SEARCHPATH = "hydra.searchpath="
 
 
 class LineParser(argparse.ArgumentParser):
-    """A parser of flags whose complaint is one line, with the flag that was likely meant."""
+    """A parser of flags whose complaint is one line, with the flag that was likely meant.
+
+    Attributes:
+        typed: The words that it is given.
+    """
+
+    typed: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
         """Raises the complaint.
@@ -22,26 +29,55 @@ class LineParser(argparse.ArgumentParser):
         Raises:
             ConfigError: Always.
         """
-        complain(self, message)
+        complain(self, message, self.typed)
 
 
-def complain(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+class OnTerminal(argparse.RawDescriptionHelpFormatter):
+    """Help whose words are broken where the terminal ends."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return laid_out(text, width)
+
+
+def complain(parser: argparse.ArgumentParser, message: str, typed: Sequence[str]) -> NoReturn:
     """Raises what a parser complains of in one line.
+
+    Args:
+        parser: The parser.
+        message: Its complaint.
+        typed: The command line.
 
     Raises:
         ConfigError: Always.
     """
+    from exp.commands.meant import meant_by_flag
+
     known = [word for action in parser._actions for word in action.option_strings]
     _, colon, words = message.partition("unrecognized arguments: ")
     if colon:
         given = words.split(" ")[0]
-        word = given.partition("=")[0]
-        if not word.startswith("-"):
+        if not given.startswith("-"):
             raise ConfigError(f"{words}: not expected here")
-        verb = word.lstrip("-")
-        hint = f"; that is a verb: exp {verb} ..." if verb in VERBS else nearest(word, known)
-        raise ConfigError(f"{given}: no such flag{hint}")
+        raise ConfigError(f"{given}: no such flag{meant_by_flag(given, known, typed)}")
+    _, colon, missing = message.partition("the following arguments are required: ")
+    if colon:
+        names = [_needed(action) for action in parser._actions if _called(action) in missing.split(", ")]
+        raise ConfigError(f"needs {' and '.join(filter(None, names))}; {parser.prog} --help says more")
     raise ConfigError(message.removeprefix("argument "))
+
+
+def _called(action: argparse.Action) -> str:
+    """Returns what a parser calls an argument."""
+    return "/".join(action.option_strings) or str(action.metavar or action.dest)
+
+
+def _needed(action: argparse.Action) -> str:
+    """Returns how an argument is given; nothing for one that may be left out."""
+    if action.nargs in ("*", "?"):
+        return ""
+    value = "|".join(map(str, action.choices or ())) or action.metavar or action.dest.upper()
+    times = action.nargs if isinstance(action.nargs, int) else 1
+    return " ".join([*action.option_strings[:1], *[str(value)] * times])
 
 
 @dataclass(frozen=True)
@@ -68,7 +104,7 @@ class Flags:
         from hydra._internal.utils import get_args_parser
 
         parser = get_args_parser()
-        parser.error = lambda message: complain(parser, message)  # type: ignore[method-assign]
+        parser.error = lambda message: complain(parser, message, arguments)  # type: ignore[method-assign]
         given = parser.parse_intermixed_args(arguments)
         flags = list(arguments)
         for word in reversed(given.overrides):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exp.commands import VERBS
-from exp.commands.flags import SEARCHPATH, LineParser, searched
-from exp.options.errors import ConfigError, DataError, nearest, shown
-from exp.options.words import CHOSEN, expanded
+from exp.commands.flags import SEARCHPATH, LineParser, OnTerminal, searched
+from exp.options.errors import ConfigError, DataError, shown
+from exp.options.words import expanded, refuse_joined
 
 if TYPE_CHECKING:
     from exp.options.compose import Composition
@@ -24,14 +24,16 @@ def run_verb(verb: str, words: list[str]) -> int:
         ConfigError: There is no such verb.
     """
     if verb not in VERBS:
-        chosen = f"; a choice is written {verb}=NAME" if verb in CHOSEN else nearest(verb, VERBS)
-        raise ConfigError(f"{verb}: no such verb; there are {', '.join(VERBS)}{chosen}")
+        from exp.commands.meant import meant_by_verb
+
+        raise ConfigError(meant_by_verb(verb, words))
     module = importlib.import_module(f"exp.commands.{verb}")
     parser = LineParser(
         prog=f"exp {verb}",
         description=(module.__doc__ or "").partition("\n\n")[2].strip() or VERBS[verb],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=OnTerminal,
     )
+    parser.typed = words
     module.arguments(parser)
     passes_on = getattr(module, "PASSES_ON", False) and words[:1] not in (["-h"], ["--help"])
     try:
@@ -84,8 +86,9 @@ def further_folders(options: argparse.Namespace, overrides: list[str]) -> tuple[
     """Returns the overrides of cells, and the further folders of configuration that the command line gives.
 
     Raises:
-        ConfigError: There is no such folder.
+        ConfigError: There is no such folder, or one word holds several overrides.
     """
+    refuse_joined(overrides)
     folders = [folder for word in overrides if word.startswith(SEARCHPATH) for folder in searched(word)]
     if options.config_dir:
         path = Path(options.config_dir).expanduser().absolute()

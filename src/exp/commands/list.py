@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exp.commands.front import add_format, show
+from exp.commands.meant import NO_GROUPS
 from exp.options.catalog import GROUPS, METRICS, SECTIONS, TASKS, add_file, fitting, metrics_for
 from exp.options.compose import YAML_GROUPS, choices_of
 from exp.options.errors import ConfigError, nearest
@@ -99,6 +100,8 @@ def schema_of(group: str, choice: str | None) -> type:
     Raises:
         ConfigError: There is no such group or choice.
     """
+    if group in NO_GROUPS:
+        raise ConfigError(f"{group}: no group; {NO_GROUPS[group]}")
     if group not in known_groups():
         raise ConfigError(
             f"{group}: no such group; there are {', '.join(known_groups())}{nearest(group, known_groups())}"

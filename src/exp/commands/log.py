@@ -10,6 +10,8 @@ from pathlib import Path
 
 from exp.cells.bundle import cells_below
 from exp.cells.cell import Cell
+from exp.cells.terminal import shown
+from exp.cells.unsent import unsent
 from exp.options.errors import ConfigError
 from exp.options.fields import checked, fields
 from exp.options.sections import Logger
@@ -35,12 +37,20 @@ def run(options: argparse.Namespace) -> int:
 
     for cell in cells:
         config = dataclasses.replace(cell.resolved.config, logger=logger)
-        shown = Cell(cell.path, dataclasses.replace(cell.resolved, config=config))
-        with Mirror(shown, "exp log") as mirror:
+        with Mirror(Cell(cell.path, dataclasses.replace(cell.resolved, config=config)), "exp log") as mirror:
             if not mirror.callbacks:
                 raise ConfigError(f"--to {options.to}: cannot be opened; see above")
-        print(f"{cell.path.name}: sent to {options.to}")
+        print(f"{cell.path.name}: sent to {options.to}, {_where(cell, logger)}")
+    if line := unsent(cell.path for cell in cells):
+        print(line)
     return 0
+
+
+def _where(cell: Cell, logger: Logger) -> str:
+    """Returns where a cell is seen in a logger."""
+    if logger.name == "wandb":
+        return f"project {'/'.join(filter(None, (logger.entity, logger.project)))}"
+    return f"in {shown(cell.path / logger.name)}"
 
 
 def _logger(name: str, words: list[str]) -> Logger:

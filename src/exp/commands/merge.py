@@ -6,11 +6,13 @@ results, and at which looks rows got further seeds, is taken over where there is
 """
 
 import argparse
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from exp.cells.bundle import merge, tables_of
+from exp.cells.files import writing
 from exp.cells.terminal import pasted
 from exp.options.errors import ConfigError
 from exp.options.words import spelt
@@ -36,16 +38,20 @@ def run(options: argparse.Namespace) -> int:
     """Merges and prints how many of each kind, and what differs.
 
     Raises:
-        ConfigError: A source is no packed file or folder, or holds what is no cell's.
+        ConfigError: A source is no packed file or folder, or holds what is no cell's; or nothing can be written there.
     """
-    merged = [one for source in options.sources for one in merge(source, options.into)]
-    if not merged:
-        raise ConfigError(f"{', '.join(map(str, options.sources))}: holds no finished cell")
-    told, following = [], []
     for source in options.sources:
-        theirs = tables_of(source)
-        following += _tables_run(theirs, options.into)
-        told += [*choices.take(options.into, theirs), *looks.take(options.into, theirs)]
+        if source.exists() and not os.access(source, os.R_OK):
+            raise ConfigError(f"{source}: cannot be read")
+    told, following = [], []
+    with writing("give another folder with --into"):
+        merged = [one for source in options.sources for one in merge(source, options.into)]
+        if not merged:
+            raise ConfigError(f"{', '.join(map(str, options.sources))}: holds no finished cell")
+        for source in options.sources:
+            theirs = tables_of(source)
+            following += _tables_run(theirs, options.into)
+            told += [*choices.take(options.into, theirs), *looks.take(options.into, theirs)]
     for one in merged:
         if one.text:
             print(f"{one.became:8} {one.name}: {one.text}")

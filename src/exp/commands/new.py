@@ -16,6 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from exp.cells.files import writing
 from exp.options.catalog import GROUPS, METRICS, TASKS
 from exp.options.errors import ConfigError
 from exp.options.plugins import append_to_path
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     """Writes the files and says what to type next.
 
     Raises:
-        ConfigError: The name is taken or none, or a file is in the way.
+        ConfigError: The name is taken or none, a file is in the way, or nothing can be written here.
     """
     kind, name = options.kind, options.name
     if not name.isidentifier() or name != name.lower():
@@ -80,12 +81,13 @@ def run(options: argparse.Namespace) -> int:
     there = [path for path in files if path.exists()]
     if there:
         raise ConfigError(f"{there[0]}: is there already; nothing was written")
-    if kind != "table":
-        _name_in_project(name)
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        print(path)
+    with writing("it is made in the working directory; go to a folder of yours"):
+        if kind != "table":
+            _name_in_project(name)
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(path)
     print(f"Next: {NEXT[kind].format(name=name)}")
     return 0
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from exp.cells.bundle import cells_below, pack
 from exp.cells.cell import Cell
+from exp.cells.files import writing
 from exp.options.errors import ConfigError
 from exp.tables import choices, looks
 from exp.tables.choices import root_of
@@ -29,10 +30,11 @@ def run(options: argparse.Namespace) -> int:
     """Packs and says what to type elsewhere.
 
     Raises:
-        ConfigError: There is no such table or folder, or nothing has run.
+        ConfigError: There is no such table or folder, nothing has run, or the file cannot be written.
     """
     cells, tables = selected(options.words)
-    count = pack(cells, options.out, checkpoints=options.checkpoints, tables=tables)
+    with writing("give another place with --out"):
+        count = pack(cells, options.out, checkpoints=options.checkpoints, tables=tables)
     print(f"{count} cells in {options.out}")
     print(f"Next: exp merge {options.out}, where they are wanted")
     return 0

@@ -7,6 +7,7 @@ a supplement: one page a table, one a cell, figures and downloads.
 import argparse
 from pathlib import Path
 
+from exp.cells.files import writing
 from exp.cells.terminal import disk, shown
 from exp.commands.front import add_composition, composition
 from exp.commands.table_one import comparisons, write_report
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Writes the report.
 
     Raises:
-        ConfigError: There is no such table, or an override is wrong.
+        ConfigError: There is no such table, an override is wrong, or nothing can be written there.
     """
     overrides, compose = composition(options, [word for word in options.words if "=" in word])
     root, asked = root_of(overrides), changing(overrides)
@@ -44,5 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if not begun:
         raise ConfigError(f"--site: no table has run in {shown(root)}; exp table NAME --run")
     folder = options.site.absolute()
-    print(f"{write_site(begun, folder)} pages written to {shown(folder)} ({disk(folder)}); open index.html")
+    with writing("give another folder with --site"):
+        pages = write_site(begun, folder)
+    print(f"{pages} pages written to {shown(folder)} ({disk(folder)}); open index.html")
     return 0

@@ -23,12 +23,14 @@ def run(options: argparse.Namespace) -> int:
     """Scores files.
 
     Raises:
-        ConfigError: There is no such score.
+        ConfigError: No score is named, or there is no such score.
     """
     known = scores()
-    name = options.words[0] if options.words else ""
+    if not options.words:
+        raise ConfigError(f"say which score: exp score NAME ...; there are {', '.join(known)}")
+    name = options.words[0]
     if name not in known:
-        raise ConfigError(f"{name or 'which'}: no such score; there are {', '.join(known)}{nearest(name, known)}")
+        raise ConfigError(f"{name}: no such score; there are {', '.join(known)}{nearest(name, known)}")
     return known[name](options.words[1:], f"exp score {name}")
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from exp.cells.files import writing
 from exp.options.compose import Composition
 from exp.options.errors import ConfigError
 from exp.options.resolve import resolve
@@ -22,6 +23,9 @@ from exp.tables.reading import canonical
 from exp.tables.terminal import print_table
 from exp.tables.words import state
 
+ELSEWHERE = "give another place with --out"
+"""What to do where a table's file cannot be written."""
+
 
 def new_table(options: argparse.Namespace, words: list[str], compose: Composition) -> int:
     """Writes a table's file.
@@ -32,13 +36,15 @@ def new_table(options: argparse.Namespace, words: list[str], compose: Compositio
         compose: Composes overrides.
 
     Raises:
-        ConfigError: The file cannot be read, it is not clear which of its tables is meant, or there is such a file.
+        ConfigError: The file cannot be read, it is not clear which of its tables is meant, there is such a file, or it
+            cannot be written.
     """
     overrides = [word for word in words if "=" in word]
     if options.from_sweep:
         given = [*options.from_sweep.split(), *words]
         content, out = _from_sweep(given, compose), options.out or Path("sweep.yaml")
-        write_study(out, content, anew=options.force)
+        with writing(ELSEWHERE):
+            write_study(out, content, anew=options.force)
         return _written(out, content, [], overrides if Path(given[0]).is_dir() else [], compose)
     files = [word for word in words if "=" not in word]
     if len(files) != 1:
@@ -54,7 +60,9 @@ def new_table(options: argparse.Namespace, words: list[str], compose: Compositio
     study = study_of(shape, path, f"table {place}" if one is False else "", compose)
     out = options.out or Path(f"{path.stem}{'' if one else f'-{place}'}.yaml")
     comment = f"Read from {path.name} by exp table new; every row whose todo is answered can run."
-    write_study(out, study.content, first=comment if study.open_rows or study.open_columns else "", anew=options.force)
+    first = comment if study.open_rows or study.open_columns else ""
+    with writing(ELSEWHERE):
+        write_study(out, study.content, first=first, anew=options.force)
     return _written(out, study.content, todo_words(study), overrides, compose)
 
 

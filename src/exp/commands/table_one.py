@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from exp.cells.files import refuse_unwritable, writing
 from exp.cells.terminal import pasted, places
 from exp.commands.train import train
 from exp.options.compose import Composition
@@ -21,6 +22,9 @@ from exp.tables.plan import Planner, TablePlan
 from exp.tables.reading import known_tables
 from exp.tables.statistics import MIN_SEEDS
 
+ELSEWHERE = "give another place with --out"
+"""What to do where a table's file cannot be written."""
+
 
 def run_table(name: str, options: argparse.Namespace, overrides: list[str], compose: Composition) -> int:
     """Shows a table, or runs it and shows what came out; returns the exit code.
@@ -32,10 +36,13 @@ def run_table(name: str, options: argparse.Namespace, overrides: list[str], comp
         compose: Composes overrides.
 
     Raises:
-        ConfigError: An override is wrong, or nothing of the table can run.
+        ConfigError: An override is wrong, nothing of the table can run, or the file cannot be written.
         DataError: A data set is missing or damaged.
     """
     code = 0
+    if options.out and options.run:
+        with writing(ELSEWHERE):
+            next(options.out.absolute().parent.iterdir(), None)
     if options.run:
         if options.dry:
             return _run(name, [*overrides, "sweep.dry=true"], options, compose)
@@ -46,9 +53,9 @@ def run_table(name: str, options: argparse.Namespace, overrides: list[str], comp
     plan, hints = shown_plan(name, overrides, root, compose)
     comparison = compare(plan)
     if options.out:
-        options.out.write_text(
-            _text(comparison, options.format, options.out, document=options.document), encoding="utf-8"
-        )
+        text = _text(comparison, options.format, options.out, document=options.document)
+        with writing(ELSEWHERE):
+            options.out.write_text(text, encoding="utf-8")
         print(f"{options.out} written", file=sys.stderr)
     elif options.format != "terminal":
         sys.stdout.write(_text(comparison, options.format, document=options.document))
@@ -117,6 +124,7 @@ def _resolve(name: str, overrides: list[str], options: argparse.Namespace, compo
         )
     schedule = plan.schedule or looks.started(plan.seeds, options.budget)
     schedule = replace(schedule, budget=options.budget, ended="")
+    refuse_unwritable(root)
     while not schedule.ended:
         looks.keep(root, name, plan.given, schedule)
         code = _run(name, overrides, options, compose)
@@ -152,10 +160,16 @@ def _show(comparison: Comparison, console: Console | None = None) -> None:
 
 
 def write_report(root: Path, wanted: dict[str, list[list[str]]], compose: Composition) -> Path:
-    """Writes the report of ``comparisons`` and returns its path."""
+    """Writes the report of ``comparisons`` and returns its path.
+
+    Raises:
+        ConfigError: The folder of cells cannot be written to.
+    """
     from exp.tables.report import write
 
-    return write(comparisons(root, wanted, compose), root)
+    compared = comparisons(root, wanted, compose)
+    with writing("the report and its figures lie beside the cells; give another folder with cells.dir="):
+        return write(compared, root)
 
 
 def comparisons(root: Path, wanted: dict[str, list[list[str]]], compose: Composition) -> list[Comparison]:

@@ -28,6 +28,9 @@ PLAIN = re.compile(r"[\w/\-\\+.$%*@?|: ]", re.ASCII)
 FUNCTIONS = ("choice", "range", "glob", "sort", "shuffle", "interval", "tag", "int", "float", "str", "bool", "json_str")
 """What Hydra's grammar calls with parentheses behind it."""
 
+JOINED = re.compile(r"[+~]*[A-Za-z_][\w./@-]*=[^\s'\"{\[]*(\s+[+~]*[A-Za-z_][\w./@-]*=\S*)+", re.ASCII)
+"""Several overrides in one word, which a shell makes of them in one pair of quotes."""
+
 NAMES = {"\r": "a carriage return (a Windows line end)", "\n": "a line break", "\t": "a tab", "\0": "a null character"}
 
 
@@ -44,6 +47,7 @@ def parsed(word: str) -> "Override":
     for character in NAMES:
         if character in word:
             raise ConfigError(f"{word!r}: holds {NAMES[character]}; leave it out")
+    refuse_joined([word])
     try:
         return OverridesParser.create().parse_override(word)
     except (HydraException, ValueError, AttributeError, RecursionError) as error:
@@ -60,6 +64,18 @@ def _expanded(word: str) -> str:
     if not sign or not value.startswith("~"):
         return word
     return f"{key}={','.join(map(os.path.expanduser, value.split(',')))}"
+
+
+def refuse_joined(words: Iterable[str]) -> None:
+    """Refuses several overrides in one word, which no value is that Hydra's grammar knows.
+
+    Raises:
+        ConfigError: A word is so.
+    """
+    for word in words:
+        if JOINED.fullmatch(word):
+            apart = " ".join(map(shell, word.split()))
+            raise ConfigError(f"{shell(word)}: several overrides in one word; leave the quotes out: {apart}")
 
 
 def check(words: Iterable[str], *, sweep: bool = False) -> None:

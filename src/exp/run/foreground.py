@@ -68,7 +68,7 @@ def _run(cell: Cell, fingerprint: str, step: srun.Step | None) -> Any:
     anew = ("stale" if changed else state) in ANEW[resolved.config.sweep.force]
     if state != "done" or anew:
         try:
-            refuse_unwritable(cell.root)
+            refuse_unwritable(cell.root, cell.path)
             refuse_other_code(resolved.config)
             _decide_weights(resolved.config)
         except (ConfigError, DataError) as error:

@@ -75,7 +75,7 @@ def run_elsewhere(
     planned = plan(cells, compose, invalid=invalid, here=False)
     problem, interrupted = "", False
     if planned.todo:
-        refuse_unwritable(planned.todo[0].cell.root)
+        refuse_unwritable(planned.todo[0].cell.root, planned.todo[0].cell.path.parent)
         for one in planned.todo:
             _enough_gpus(one, launcher)
         pool = Pool(command)

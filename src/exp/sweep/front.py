@@ -68,7 +68,7 @@ def sweep(
     outcomes: dict[str, Outcome] = {}
     interrupted = exhausted = False
     if any(one.todo or one.state == "running" for one in planned.cells):
-        refuse_unwritable(planned.cells[0].cell.root)
+        refuse_unwritable(planned.cells[0].cell.root, planned.cells[0].cell.path.parent)
         outcomes, interrupted, exhausted = _run(planned, screen, command, invalid, console, course, watch)
     ending = Ending(command, time.monotonic() - started, interrupted, exhausted)
     return report(planned, outcomes, ending, screen, course)

@@ -71,5 +71,10 @@ def cells_at_once(room: Room, step_bytes: int, operations: float) -> int:
     return max(1, each) * room.gpus
 
 
+def fits(room: Room, step_bytes: int) -> bool:
+    """Whether one cell at least has room, by what ``cells_at_once`` reckons with."""
+    return _fitting(room.gpu_memory if room.gpus else room.memory, step_bytes) > 0
+
+
 def _fitting(memory: int, step_bytes: int) -> int:
     return int(SHARE * memory / (step_bytes + CELL_BYTES))

@@ -8,6 +8,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from rich.console import Console
 
+from exp.cells.files import refuse_unwritable
 from exp.cells.terminal import typed_command
 from exp.options.errors import ConfigError
 from exp.run import exit_code
@@ -118,7 +119,7 @@ def run_rows(plan: TablePlan, planner: Planner, sweep: Sweep) -> int:
     """Runs the rows that can run and prints the table.
 
     Raises:
-        ConfigError: None can.
+        ConfigError: None can, or the cells' folder cannot be written to.
     """
     dry = any(word.lower() == "sweep.dry=true" for word in plan.given.run)
     if plan.problem and dry and plan.waits:
@@ -127,6 +128,7 @@ def run_rows(plan: TablePlan, planner: Planner, sweep: Sweep) -> int:
     if plan.problem:
         raise ConfigError(f"table {plan.table.name}: nothing of it can run here: {plan.problem}")
     if not dry:
+        refuse_unwritable(plan.root)
         choices.keep(plan.root, plan.table.name, plan.given, plan.chosen)
     cells = [[*one.overrides, *_run_only(plan)] for row in plan.rows for one in row.cells]
     return sweep(cells, TableScreen(plan, planner))

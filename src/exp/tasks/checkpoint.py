@@ -111,7 +111,7 @@ def load_task(ckpt: str | None, name: str) -> Task:
     plain = (read_json(path.parent / "config.json") or {}).get("config", {})
     written_by = plain.get("task", {}).get("name")
     if written_by is None:
-        raise ConfigError(f"ckpt={ckpt}: {path.parent} has no config.json; keep checkpoint and cell together")
+        raise ConfigError(f"ckpt={ckpt}: no cell's config.json lies beside it; keep checkpoint and cell together")
     if written_by != name:
         raise ConfigError(f"ckpt={ckpt}: a checkpoint of task={written_by}, not of task={name}")
     task = build_task(restored(plain), _classes(_read(str(path))))

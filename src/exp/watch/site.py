@@ -47,10 +47,12 @@ def write_site(comparisons: Sequence[Comparison], folder: Path) -> int:
 
     Raises:
         ConfigError: The folder holds something else than a site.
+        OSError: It cannot be written.
     """
     _refuse_foreign(folder)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         pages = _Site(fresh, comparisons).write()
         grave = folder.with_name(f".{folder.name}.{os.getpid()}.old")
@@ -58,6 +60,10 @@ def write_site(comparisons: Sequence[Comparison], folder: Path) -> int:
             folder.rename(grave)
         fresh.rename(folder)
         shutil.rmtree(grave, ignore_errors=True)
+    except OSError as error:
+        if str(error.filename).startswith(str(fresh)):
+            error.filename = str(folder)
+        raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return pages

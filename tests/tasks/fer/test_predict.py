@@ -123,7 +123,7 @@ def test_a_checkpoint_needs_its_cell(checkpoint: Path, tmp_path: Path, capsys: p
     (tmp_path / "best.ckpt").write_bytes(checkpoint.read_bytes())
     code, _, err = say(capsys, f"ckpt={tmp_path}/best.ckpt", "a.png")
     assert code == 2
-    assert "has no config.json; keep checkpoint and cell together" in err
+    assert "no cell's config.json lies beside it; keep checkpoint and cell together" in err
 
 
 def test_a_crop_is_the_centre_square(tmp_path: Path) -> None:

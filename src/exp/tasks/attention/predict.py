@@ -97,7 +97,8 @@ def classify(task: Attention, pixels: np.ndarray, picture: Path | None) -> dict[
             picture.parent.mkdir(parents=True, exist_ok=True)
             draw(picture, batch, maps, [next(iter(likeliest))])
         except OSError as error:
-            raise ConfigError(f"out={picture.parent}: cannot be written ({error.strerror})") from None
+            why = f"cannot be written ({error.strerror}); give another place with out="
+            raise ConfigError(f"out={picture.parent}: {why}") from None
     return likeliest
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from exp.data.decode import read_grey
-from exp.data.source import unreadable
 from exp.options.errors import ConfigError, DataError, nearest
 from exp.tasks.checkpoint import load_task
 from exp.tasks.fer.data.expression import EXPRESSIONS, SIDE
@@ -109,7 +108,7 @@ def _submission(task: "Fer", path: Path, out: Path) -> int:
             writer.writerow(["id", "emotion"])
             writer.writerows(enumerate(answers.tolist()))
     except OSError as error:
-        raise unreadable(out, error) from None
+        raise ConfigError(f"{out}: cannot be written ({error.strerror}); give another place with out=") from None
     numbers = ", ".join(f"{number} {name}" for number, name in enumerate(EXPRESSIONS))
     print(f"{len(answers)} rows in {out} ({numbers})")
     return 0

@@ -188,4 +188,4 @@ def _draw(path: Path, picture: np.ndarray, lanes: Sequence[np.ndarray]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, canvas)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be written ({error.strerror}); give another place with out=") from error
