@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     if there:
         raise ConfigError(f"{there[0]}: is there already; nothing was written")
     if kind != "table":
-        _name_in_project(name)
+        print(_name_in_project(name))
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -179,8 +179,11 @@ def _options(target: str) -> dict[str, str]:
     return lines
 
 
-def _name_in_project(name: str) -> None:
+def _name_in_project(name: str) -> Path:
     """Adds the package to ``plugins`` under [tool.exp] in pyproject.toml, which is made where there is none.
+
+    Returns:
+        The file.
 
     Raises:
         ConfigError: The file has a [tool.exp] of another form, which is left to its owner.
@@ -197,3 +200,4 @@ def _name_in_project(name: str) -> None:
     else:
         raise ConfigError(f'pyproject.toml: add "{name}" to plugins under [tool.exp] first; nothing was written')
     path.write_text(fresh, encoding="utf-8")
+    return path
