@@ -79,10 +79,9 @@ class CellHandle(Cell):
         Raises:
             ConfigError: The cell has no weights, or its task is a plug-in that is not active.
         """
-        from lightning.pytorch import LightningModule
-
         from exp.tasks.build import build_task
         from exp.tasks.checkpoint import load_weights
+        from exp.tasks.loaded import ready
 
         best = next((path for name in ("best", "last") if (path := self.path / f"{name}.ckpt").is_file()), None)
         if best is None and self.result() is None:
@@ -99,10 +98,7 @@ class CellHandle(Cell):
                 said = f"{self.path.name}: its weights are another model's, since {changed} changed after it ran"
                 raise ConfigError(f"{said}; sweep.force=stale runs it anew") from None
             raise
-        module = task.lightning.eval()
-        if type(module).forward is LightningModule.forward and task.model is not module:
-            module.__dict__["forward"] = task.model  # of a plug-in's task that has none of its own
-        return module
+        return ready(task)
 
     def __repr__(self) -> str:
         return f"<Cell {self.path.name}: {self.status()['state']}>"
