@@ -50,6 +50,8 @@ def test_a_users_own_line_is_behind_what_it_raised(tmp_path: Path, monkeypatch: 
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     assert place(error) == f"{tmp_path}/own.py:3"
+    elsewhere.rmdir()
+    assert place(error) == f"{tmp_path}/own.py:3"
 
 
 def test_what_names_its_place_itself_has_no_other(tmp_path: Path) -> None:

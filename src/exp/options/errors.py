@@ -63,9 +63,16 @@ def place(error: BaseException) -> str:
     for frame, line in traceback.walk_tb(error.__traceback__):
         path = Path(frame.f_code.co_filename)
         if not is_foreign(path):
-            inside = path.is_relative_to(Path.cwd())
-            found = f"{path.relative_to(Path.cwd()) if inside else path}:{line}"
+            found = f"{_from_here(path)}:{line}"
     return found
+
+
+def _from_here(path: Path) -> Path:
+    try:
+        here = Path.cwd()
+    except OSError:  # the working directory was removed
+        return path
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def is_foreign(path: Path) -> bool:
