@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,22 @@ def test_what_the_page_writes_is_formatted(copy: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_a_plug_in_is_installed_with_its_yaml(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="64")
+    (project,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "pyproject.toml").write_text(project)
+    files = ["__init__.py", "models/__init__.py", "conf/recipe/mine/quick.yaml", "conf/table/mine.yaml"]
+    for name in files:
+        path = tmp_path / "mypkg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    build = "from setuptools import build_meta; print(build_meta.build_wheel('dist'))"
+    done = subprocess.run([sys.executable, "-c", build], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {f"mypkg/{name}" for name in files} <= set(names)
+    (points,) = (name for name in names if name.endswith("entry_points.txt"))
+    assert zipfile.ZipFile(wheel).read(points).decode().split() == ["[exp.plugins]", "mypkg", "=", "mypkg"]

@@ -62,6 +62,7 @@ LAZY = {
     ("exp.callbacks.mirror", "exp.callbacks.wandb"),
     ("exp.door", "exp.tasks.build"),
     ("exp.door", "exp.tasks.checkpoint"),
+    ("exp.door", "exp.tasks.loaded"),
     ("exp.run.follow", "exp.callbacks.checkpoint"),
     ("exp.run.follow", "exp.cells.cell"),
     ("exp.run.follow", "exp.run.train"),

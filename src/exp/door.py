@@ -4,11 +4,11 @@ Cells train in processes of their own, as they do from the command line, so a no
 signals and its output; interrupting it saves the cells that run.
 """
 
+import html
 import itertools
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +17,17 @@ from hydra.core.global_hydra import GlobalHydra
 from exp.cells.cell import Cell
 from exp.cells.machine import speed_up
 from exp.cells.metrics_file import read_metrics
-from exp.cells.terminal import pasted
 from exp.options.compose import STANDARD, Overlay, searching, with_files
-from exp.options.errors import CellFailed, ConfigError
+from exp.options.errors import ConfigError
 from exp.run.from_cell import with_choices_of_checkpoint
 from exp.sweep.course import Course
 from exp.sweep.front import sweep as run_sweep
 from exp.sweep.hydra import combinations
-from exp.sweep.plan import Plan, Planned
+from exp.sweep.lines import new_console
+from exp.sweep.plan import Planned
 from exp.sweep.plan import plan as plan_cells
 from exp.sweep.screen import Screen
+from exp.sweep.typed import by_command, ended
 from exp.tables.choices import root_of
 from exp.tables.compare import Comparison, compare
 from exp.tables.drawing import drawn, save
@@ -36,7 +37,8 @@ from exp.tables.reading import canonical
 from exp.tables.reading import load as load_table
 from exp.tables.render import markdown, records
 from exp.tables.report import fragment
-from exp.tables.run import run_with_needs
+from exp.tables.run import TableScreen, run_with_needs
+from exp.tables.terminal import print_table
 
 if TYPE_CHECKING:
     import lightning.pytorch
@@ -47,6 +49,9 @@ LAUNCHER = ("hydra/launcher", "hydra.launcher")
 
 SWEEPER = ("hydra/sweeper", "hydra.sweeper")
 """Beginnings of words that ask for what the command line alone has."""
+
+ROWS = 200
+"""Cells of a plan that a notebook shows."""
 
 
 class CellHandle(Cell):
@@ -76,6 +81,7 @@ class CellHandle(Cell):
         """
         from exp.tasks.build import build_task
         from exp.tasks.checkpoint import load_weights
+        from exp.tasks.loaded import ready
 
         best = next((path for name in ("best", "last") if (path := self.path / f"{name}.ckpt").is_file()), None)
         if best is None and self.result() is None:
@@ -92,7 +98,7 @@ class CellHandle(Cell):
                 said = f"{self.path.name}: its weights are another model's, since {changed} changed after it ran"
                 raise ConfigError(f"{said}; sweep.force=stale runs it anew") from None
             raise
-        return task.lightning.eval()
+        return ready(task)
 
     def __repr__(self) -> str:
         return f"<Cell {self.path.name}: {self.status()['state']}>"
@@ -117,8 +123,29 @@ class CellList(list[CellHandle]):
         return _pandas().DataFrame(kept)
 
     def _repr_html_(self) -> str:
-        html: str = self.frame().to_html(escape=True, notebook=True)
-        return html
+        return str(self.frame().to_html(escape=True, notebook=True))
+
+
+@dataclass(repr=False)
+class PlannedHandle(Planned):
+    """One cell of a plan and how far it is, its ``cell`` as ``exp.cell`` returns it."""
+
+    cell: CellHandle
+
+    def __repr__(self) -> str:
+        return f"<Planned {self.cell.path.name}: {self.state}>"
+
+
+class PlanHandle(list[PlannedHandle]):
+    """The cells of a grid and how far each is; they show themselves in a notebook."""
+
+    def _repr_html_(self) -> str:
+        names = Screen().names(self)
+        rows = [(names[one.resolved.key], one.state, one.cell.path.name) for one in self[:ROWS]]
+        lines = ["".join(f"<td>{html.escape(text)}</td>" for text in row) for row in rows]
+        head = "".join(f"<th>{heading}</th>" for heading in ("cell", "state", "folder"))
+        more = f"<p>and {len(self) - ROWS} more</p>" if len(self) > ROWS else ""
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>{more}"
 
 
 def _row(cell: CellHandle) -> dict[str, Any]:
@@ -145,23 +172,29 @@ class TableHandle:
         return compare(Planner(root_of(self.overrides)).plan(self.name, self.overrides))
 
     def run(self) -> "TableHandle":
-        """Runs the cells that are missing, and returns the table.
+        """Runs the cells that are missing, and returns the table, which is printed where it does not show itself.
 
         Raises:
             CellFailed: A cell failed.
             KeyboardInterrupt: It was interrupted; what ran is saved.
         """
         if any(_asks(word, LAUNCHER) for word in self.overrides):
-            _by_command(["table", self.name, "--run", *self.overrides])
+            by_command(["table", self.name, "--run", *self.overrides])
             return self
         planner = Planner(root_of(self.overrides))
         command = f"exp table {self.name} --run {' '.join(self.overrides)}".rstrip()
 
         def swept(cells: list[list[str]], screen: Screen) -> int:
             speed_up()
+            if isinstance(screen, TableScreen) and screen.table == self.name:
+                screen.prints = not shows_values
             return run_sweep(cells, Overlay(STANDARD), screen, invalid="error", command=command, course=Course())
 
-        _ended(run_with_needs(self.name, self.overrides, planner, swept), command)
+        shows_values = hasattr(sys, "ps1")  # Python's own sign of a prompt, which notebooks set as well
+        code = run_with_needs(self.name, self.overrides, planner, swept)
+        if code and shows_values:
+            print_table(self.comparison, new_console())
+        ended(code, command)
         return self
 
     def frame(self) -> "pandas.DataFrame":
@@ -237,12 +270,12 @@ def sweep(*overrides: str) -> CellList:
     """
     grid = _grid(overrides)
     if any(_asks(word, LAUNCHER) for word in overrides):
-        _by_command(["--multirun", *overrides])
-        return CellList(CellHandle(one.cell.path, one.resolved) for one in _planned(grid, here=False).cells)
+        by_command(["--multirun", *overrides])
+        return CellList(one.cell for one in _planned(grid, here=False))
     speed_up()
     command = f"exp --multirun {' '.join(overrides)}"
-    _ended(run_sweep(grid, Overlay(STANDARD), Screen(), invalid="error", command=command, course=Course()), command)
-    return CellList(CellHandle(one.cell.path, one.resolved) for one in _planned(grid).cells)
+    ended(run_sweep(grid, Overlay(STANDARD), Screen(), invalid="error", command=command, course=Course()), command)
+    return CellList(one.cell for one in _planned(grid))
 
 
 def cell(*overrides: str) -> CellHandle:
@@ -262,10 +295,10 @@ def cell(*overrides: str) -> CellHandle:
     one = plan(*overrides)
     if len(one) != 1:
         raise ConfigError(f"{' '.join(overrides)}: describes {len(one)} cells; exp.plan lists them")
-    return CellHandle(one[0].cell.path, one[0].resolved)
+    return one[0].cell
 
 
-def plan(*overrides: str) -> list[Planned]:
+def plan(*overrides: str) -> PlanHandle:
     """Returns the cells of a grid and how far each is; nothing runs.
 
     Raises:
@@ -280,7 +313,7 @@ def plan(*overrides: str) -> list[Planned]:
         Traceback (most recent call last):
         exp.options.errors.ConfigError: hydra/sweeper=optuna: from Python a sweep is a grid; ...
     """
-    return _planned(_grid(overrides), here=not any(_asks(word, LAUNCHER) for word in overrides)).cells
+    return _planned(_grid(overrides), here=not any(_asks(word, LAUNCHER) for word in overrides))
 
 
 def cells(folder: str | Path = "multirun") -> CellList:
@@ -344,51 +377,13 @@ def _asks(word: str, beginnings: tuple[str, ...]) -> bool:
     return word.lstrip("+~").startswith(beginnings)
 
 
-def _planned(grid: list[list[str]], *, here: bool = True) -> Plan:
-    return plan_cells(grid, Overlay(STANDARD), here=here)
-
-
-def _by_command(words: Sequence[str]) -> None:
-    """Runs a sweep or table as the command line does and prints its lines as they come.
-
-    A launcher is Hydra's, which wants an application, a working directory and signals of its own.
-
-    Raises:
-        ConfigError: A choice or option is wrong, or the launcher is not there.
-        CellFailed: A cell failed.
-        KeyboardInterrupt: It was interrupted.
-    """
-    complaint = ""
-    with subprocess.Popen(
-        [sys.executable, "-m", "exp", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        while True:
-            try:
-                for line in process.stdout:
-                    print(complaint, end="", flush=True)
-                    complaint = line if line.startswith("exp: ") else ""
-                    print("" if complaint else line, end="", flush=True)
-                break
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
-    if process.returncode == 2:
-        raise ConfigError(complaint.removeprefix("exp: ").strip())
-    print(complaint, end="", flush=True)
-    _ended(process.returncode, pasted("exp", *words))
-
-
-def _ended(code: int, command: str) -> None:
-    if code == 130:
-        raise KeyboardInterrupt
-    if code:
-        raise CellFailed(f"{command}: a cell has not ended well; see above")
+def _planned(grid: list[list[str]], *, here: bool = True) -> PlanHandle:
+    cells = plan_cells(grid, Overlay(STANDARD), here=here).cells
+    handles = [CellHandle(one.cell.path, one.resolved) for one in cells]
+    return PlanHandle(
+        PlannedHandle(handle, one.overrides, one.state, one.changed, one.anew, one.todo)
+        for handle, one in zip(handles, cells, strict=True)
+    )
 
 
 def _pandas() -> Any:

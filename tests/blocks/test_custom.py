@@ -29,6 +29,10 @@ class Halve(nn.Module):
     def forward(self, x):
         return x[:, :1]
 
+class Twice(Halve):
+    def forward(self, x):
+        return x, x
+
 def number(channels):
     return channels
 """
@@ -65,5 +69,10 @@ def test_refused(target: str | None, options: dict[str, int] | None, message: st
 
 
 def test_a_changed_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"turns \(1, 4, 3, 3\) into \(1, 1, 3, 3\)"):
+    with pytest.raises(ConfigError, match=r"turns \(1, 4, 3, 3\) into \(1, 1, 3, 3\)"):
         Custom(4, CustomOptions(target="own_blocks:Halve"))(torch.zeros(1, 4, 3, 3))
+
+
+def test_what_is_no_tensor_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"own_blocks:Twice: returns a tuple; return a tensor of x's shape"):
+        Custom(4, CustomOptions(target="own_blocks:Twice"))(torch.zeros(1, 4, 3, 3))

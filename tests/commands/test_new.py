@@ -152,3 +152,13 @@ def test_a_task_from_a_lightning_module(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 parameters" in done.stdout
     assert "test (of the validation part; the module tests nothing)" in done.stdout
+
+
+def test_the_project_is_among_the_files_that_it_names(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        done = exp("new", "block", name, cwd=tmp_path)
+        first, *files, last = done.stdout.splitlines()
+        assert (first, last) == ("pyproject.toml", f"Next: exp att={name}")
+        assert all((tmp_path / file).is_file() for file in files)
+    done = exp("new", "table", "mine", cwd=tmp_path)
+    assert done.stdout.splitlines() == ["mine.yaml", "Next: exp table mine --run"]

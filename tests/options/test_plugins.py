@@ -1,6 +1,7 @@
 """Plug-ins: found where a user names them, nowhere else; what is wrong with one is one line that names the file."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -96,3 +97,14 @@ def test_hash_of_code_knows_no_comments(tmp_path: Path) -> None:
     first = hashed('"""One."""\ndef f(x):\n    """Doubles."""\n    return 2 * x\n')
     assert hashed('"""Other."""\n# a comment\ndef f(x):\n    return (2 * x)  # twice\n') == first
     assert hashed("def f(x):\n    return 3 * x\n") != first
+
+
+def test_a_task_whose_recipes_were_not_installed(tmp_path: Path) -> None:
+    assert exp("new", "task", "stripes", cwd=tmp_path).returncode == 0
+    shutil.rmtree(tmp_path / "stripes" / "conf")
+    done = exp("cost", "task=stripes", "recipe=quick", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert f"there are none in {tmp_path}/stripes/conf/recipe/stripes; an installed package has" in done.stderr
+    assert "package data" in done.stderr
+    done = exp("cost", "task=lane", "recipe=van", cwd=tmp_path)
+    assert "not a recipe of task=lane; it has published, quick" in done.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import python
+from tests.conftest import exp, python, results
 
 HEAD = """
 import torch
@@ -163,3 +163,37 @@ def test_whatever_tensors(tmp_path: Path) -> None:
     told = {one["name"]: one for one in (json.loads(line) for line in done.stdout.splitlines() if line[0] == "{")}
     assert {name: set(one["test"]) for name, one in told.items()} == {name: keys for name, (_, keys) in FILES.items()}
     assert all(one["macs"] for one in told.values())
+
+
+def one_file(folder: Path, *changes: tuple[str, str]) -> None:
+    text = HEAD + FILES["regression"][0]
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "own.py").write_text(text)
+
+
+SHORT = ("task=./own.py", "trainer.max_epochs=1", "trainer.threads=1", "trainer.accelerator=cpu")
+
+
+def test_without_a_validation_part_nothing_is_warned_of(tmp_path: Path) -> None:
+    one_file(tmp_path, ('("train", "val", "test")', '("train", "test")'))
+    done = exp(*SHORT, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "val_dataloader" not in done.stdout + done.stderr
+    (result,) = results(tmp_path / "multirun")
+    assert result["best"] is None
+    assert set(result["test"]) == {"loss", "mae"}
+
+
+def test_a_cell_that_fails_names_the_line(tmp_path: Path) -> None:
+    one_file(tmp_path, ("def loss(model, x, y):\n", "def loss(model, x, y):\n    model.gone\n"))
+    line = (tmp_path / "own.py").read_text().splitlines().index("    model.gone") + 1
+    said = f"AttributeError: 'Model' object has no attribute 'gone' (own.py:{line})"
+    done = exp(*SHORT, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"failed: {said}" in done.stdout + done.stderr
+    done = exp("--multirun", *SHORT, cwd=tmp_path)
+    assert done.stdout.count(said) == 2  # when it fails, and at the end
+    (error,) = tmp_path.glob("multirun/*/*/error.txt")
+    assert error.read_text().startswith("Traceback")

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,8 @@ def test_a_failed_cell_leaves_its_traceback(train: Train, monkeypatch: pytest.Mo
     monkeypatch.setattr(Attention, "loss", broken)
     status = train("seed=9")
     assert status["state"] == "failed"
-    assert status["error"] == "RuntimeError: the block is broken"
+    line = broken.__code__.co_firstlineno + 1
+    assert re.fullmatch(rf"RuntimeError: the block is broken \(.*test_train\.py:{line}\)", status["error"])
     assert "in broken" in (status["path"] / "error.txt").read_text()
     monkeypatch.undo()
     assert train("seed=9")["test"], "tried again, it is done"

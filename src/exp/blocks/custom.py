@@ -25,8 +25,8 @@ class Custom(nn.Module):
         options: See ``CustomOptions``. The working directory is searched for the target too.
 
     Raises:
-        ConfigError: The target cannot be imported or built, or is no torch module.
-        ValueError: It changes the shape.
+        ConfigError: The target cannot be imported or built, or is no torch module; or, in a forward pass, it returns no
+            tensor or changes the shape.
     """
 
     def __init__(self, channels: int, options: CustomOptions) -> None:
@@ -49,8 +49,10 @@ class Custom(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.block(x)
         traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        if not isinstance(y, Tensor):
+            raise ConfigError(f"att.target={self.target}: returns a {type(y).__name__}; return a tensor of x's shape")
         if not traced and y.shape != x.shape:
-            raise ValueError(f"att.target={self.target}: turns {tuple(x.shape)} into {tuple(y.shape)}; keep the shape")
+            raise ConfigError(f"att.target={self.target}: turns {tuple(x.shape)} into {tuple(y.shape)}; keep the shape")
         return y
 
 

@@ -6,10 +6,15 @@ says what its LSTM keeps for the backward pass.
 """
 
 import argparse
+import traceback
+from pathlib import Path
+from typing import Any
 
 from exp.cells.terminal import one_or_more
 from exp.commands.front import add_composition, add_format, add_overrides, resolved_by, show
 from exp.options.config import Config
+from exp.options.errors import ConfigError, DataError, brief, place
+from exp.options.folders import PACKAGE
 from exp.sweep.packing import Room, cells_at_once, fits, room_here
 
 
@@ -24,12 +29,10 @@ def run(options: argparse.Namespace) -> int:
     """Prints the cost of the model that the overrides choose.
 
     Raises:
-        ConfigError: A choice or option is wrong.
+        ConfigError: A choice or option is wrong, or a user's own code cannot be built or run.
     """
     resolved = resolved_by(options, options.overrides)
-    from exp.tasks.build import cost, step_cost
-
-    counts = cost(resolved.config)
+    counts, step = _counted(resolved.config)
     lines = [
         f"parameters          {counts['params']:>18,}",
         *(f"{name:<20}{value:>18,}" for name, value in counts.items() if name not in _NAMED),
@@ -39,7 +42,6 @@ def run(options: argparse.Namespace) -> int:
         lines[1:1] = [f"MACs (conv+linear)  {counts['macs']:>18,}", published]
     else:
         lines.append("MACs are counted where the module has an example_input_array")
-    step = step_cost(resolved.config)
     if step:
         room = room_here(on_gpus=resolved.config.trainer.accelerator != "cpu")
         enough = fits(room, step["step_bytes"])
@@ -55,6 +57,32 @@ def run(options: argparse.Namespace) -> int:
         lines.append(f"{resolved.narrowed} by recipe={resolved.config.recipe}")
     show(counts, "\n".join(lines), options.format)
     return 0
+
+
+def _counted(config: Config) -> tuple[dict[str, Any], dict[str, int]]:
+    """Returns what a sample and a training step cost.
+
+    Raises:
+        ConfigError: A user's own code raised; the message names its line.
+    """
+    from exp.tasks.build import cost, step_cost
+
+    try:
+        return cost(config), step_cost(config)
+    except (ConfigError, DataError):
+        raise
+    except Exception as error:
+        if not place(error):
+            raise
+        raise ConfigError(f"{_blamed(error, config)}: {brief(error)}") from error
+
+
+def _blamed(error: Exception, config: Config) -> str:
+    """Returns what on the command line names the code that raised: a block of the user's own, else the task."""
+    calls = traceback.extract_tb(error.__traceback__)
+    if any(Path(call.filename) == PACKAGE / "blocks" / "custom.py" and call.name == "forward" for call in calls):
+        return f"att.target={getattr(config.att, 'target', None)}: forward"
+    return f"task={config.task.name}"
 
 
 def _has(room: Room) -> str:

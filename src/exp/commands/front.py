@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exp.commands import VERBS
 from exp.commands.flags import SEARCHPATH, LineParser, OnTerminal, searched
-from exp.options.errors import ConfigError, DataError, shown
+from exp.options.errors import CellFailed, ConfigError, DataError, brief, place, shown
 from exp.options.words import expanded, refuse_joined
 
 if TYPE_CHECKING:
@@ -44,6 +44,13 @@ def run_verb(verb: str, words: list[str]) -> int:
     except (ConfigError, DataError) as error:
         print(f"exp {verb}: {shown(error)}", file=sys.stderr)
         return 2
+    except CellFailed:
+        raise
+    except Exception as error:
+        if not place(error):  # then it is no code of the user's that is wrong
+            raise
+        print(f"exp {verb}: {shown(CellFailed(brief(error)))}", file=sys.stderr)
+        return 1
 
 
 def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:

@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"{there[0]}: is there already; nothing was written")
     with writing("it is made in the working directory; go to a folder of yours"):
         if kind != "table":
-            _name_in_project(name)
+            print(_name_in_project(name))
         for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -181,8 +181,11 @@ def _options(target: str) -> dict[str, str]:
     return lines
 
 
-def _name_in_project(name: str) -> None:
+def _name_in_project(name: str) -> Path:
     """Adds the package to ``plugins`` under [tool.exp] in pyproject.toml, which is made where there is none.
+
+    Returns:
+        The file.
 
     Raises:
         ConfigError: The file has a [tool.exp] of another form, which is left to its owner.
@@ -199,3 +202,4 @@ def _name_in_project(name: str) -> None:
     else:
         raise ConfigError(f'pyproject.toml: add "{name}" to plugins under [tool.exp] first; nothing was written')
     path.write_text(fresh, encoding="utf-8")
+    return path

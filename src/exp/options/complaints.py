@@ -4,7 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from exp.options.catalog import TASKS
 from exp.options.errors import nearest
+from exp.options.folders import conf_dir
+from exp.options.plugins import active
 from exp.options.spelling import FAMILIAR_CHOICES, unknown
 from exp.options.words import CHOSEN
 
@@ -64,12 +67,23 @@ def _no_choice(where: str, choices: Callable[[str], list[str]]) -> str:
     names = choices(group)
     if group.startswith("recipe/"):
         task = group.partition("/")[2]
+        if not names:
+            return _no_recipes(choice, task)
         return f"recipe={choice}: not a recipe of task={task}; it has {', '.join(names)}{nearest(choice, names)}"
     if not group or not names:
         return f"{where}: there is no such configuration; --config-dir DIR or hydra.searchpath=[DIR] says where to look"
     if familiar := FAMILIAR_CHOICES.get(f"{group}={choice}"):
         return f"{group}={choice}: no such choice; here it is {familiar}"
     return f"{group}={choice}: no such choice; there are {', '.join(names)}{nearest(choice, names)}"
+
+
+def _no_recipes(choice: str, task: str) -> str:
+    """Returns where a task's recipes are looked for, of which there are none."""
+    module = TASKS[task].__module__ if task in TASKS else ""
+    homes = [plugin.path / "conf" for plugin in active() if f"{module}.".startswith(f"{plugin.name}.")]
+    folder = (homes or [conf_dir()])[0] / "recipe" / task
+    how = "an installed package has its conf/**/*.yaml only where its pyproject.toml ships them as package data"
+    return f"recipe={choice}: not a recipe of task={task}; there are none in {folder}; {how}"
 
 
 def _configuration(error: BaseException, text: str) -> str:

@@ -17,14 +17,13 @@ import importlib
 import importlib.util
 import os
 import sys
-import sysconfig
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from exp.options.errors import ConfigError, brief
+from exp.options.errors import ConfigError, is_foreign, worded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -187,8 +186,8 @@ def _place(error: Exception, inside: Path) -> str:
         if Path(frame.filename).is_relative_to(inside):
             file, line = frame.filename, frame.lineno or 0
     if isinstance(error, SyntaxError) and error.filename:
-        return brief(error)
-    return f"{file or inside}{f':{line}' if line else ''}: {brief(error)}"
+        return worded(error)
+    return f"{file or inside}{f':{line}' if line else ''}: {worded(error)}"
 
 
 def watch(path: Path) -> None:
@@ -217,19 +216,10 @@ def decides(file: str | Path) -> bool:
     path = Path(file)
     if any(path.is_relative_to(plugin.path) for plugin in active()):
         return True
-    return any(path.is_relative_to(root) for root in _watched) and not any(
-        path.is_relative_to(folder) for folder in _foreign()
-    )
+    return any(path.is_relative_to(root) for root in _watched) and not is_foreign(path)
 
 
 _watched: set[Path] = set()
-
-
-@functools.cache
-def _foreign() -> tuple[Path, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    folders = [Path(sysconfig.get_path(name)) for name in names]
-    return (Path(__file__).parents[1], *folders, *(folder.resolve() for folder in folders))
 
 
 def tree_hash(path: Path) -> str:

@@ -33,11 +33,17 @@ class TableScreen(Screen):
     Args:
         plan: The table as it was before the sweep.
         planner: Plans it again at the end.
+
+    Attributes:
+        table: The table's name.
+        prints: Whether it ends with the table.
     """
 
     def __init__(self, plan: TablePlan, planner: Planner) -> None:
         self._plan = plan
         self._planner = planner
+        self.table = plan.table.name
+        self.prints = True
 
     def names(self, cells: Iterable[Planned]) -> dict[str, str]:
         """The row of each cell by the cell's key, the first where several rows share it, and the seed."""
@@ -51,8 +57,9 @@ class TableScreen(Screen):
 
     def end(self, planned: Plan, console: Console) -> None:
         """Prints the table and logs it where its cells went to W&B."""
-        compared = compare(self._planner.plan(self._plan.table.name, self._plan.overrides))
-        print_table(compared, console)
+        compared = compare(self._planner.plan(self.table, self._plan.overrides))
+        if self.prints:
+            print_table(compared, console)
         _log(compared)
 
 

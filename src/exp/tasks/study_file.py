@@ -133,6 +133,10 @@ class StudyTask(Task):
         options = {name: getattr(self.config.task, name) for name in self.study.arguments[function]}
         return lambda *arrays: getattr(self.module, function)(self.model, *arrays, **options)
 
+    def forward(self, *arrays: Tensor) -> Any:
+        """Returns what the file's ``Model`` gives for its inputs."""
+        return self.model(*arrays)
+
     def example_shapes(self) -> tuple[Any, ...]:
         """Returns the first training sample's first array, as a batch of one."""
         return (torch.from_numpy(np.ascontiguousarray(self.source.load()["train"][0][:1])),)
@@ -141,6 +145,8 @@ class StudyTask(Task):
         """Returns batches of a part, shuffled in training; None where ``data`` returns no such part."""
         parts = self.source.load()
         if split not in parts:
+            if split == self.eval_split:
+                self.validation_step = None  # type: ignore[assignment, method-assign]  # Lightning warns of an idle one
             return None
         training = split == "train"
         plan = EpochPlan.balanced(
