@@ -21,6 +21,8 @@ def test_a_sweep_runs_once_and_then_only_what_is_missing(tmp_path: Path) -> None
     assert len(results(tmp_path / "multirun")) == 2
     again = exp(*GRID, "att=se,none", "trainer.max_epochs=1", cwd=tmp_path)
     assert "0 cells run, 2 not run again" in again.stdout
+    none = exp("--multirun", "att=none,custom", "att.target=x:Y", cwd=tmp_path)
+    assert "att.target: att=none has no such option; att=custom would take it" in none.stderr
     dry = exp(*GRID, "att=ca,se", "att.reduction=x", cwd=tmp_path)
     assert "att.reduction=x: expected int" in dry.stderr, "an option of a varied part is known to each cell"
     assert all((path / "log.txt").exists() for path in tmp_path.glob("multirun/attention/*"))

@@ -17,6 +17,7 @@ from exp.options.fields import fields
 from exp.options.folders import conf_dir, conf_dirs
 from exp.options.resolve import Resolved, resolve
 from exp.options.sections import LOGGERS
+from exp.options.spelling import unknown
 from exp.options.study import STUDIES
 from exp.options.words import CHOSEN, check, expanded, parsed
 from exp.options.yaml_files import read_by_c
@@ -259,9 +260,19 @@ class Overlay:
             if not isinstance(node, dict) or path[-1] not in node:
                 if path[0] in SECTIONS:
                     self._compose((override,))  # raises, and once for a whole table: no choice brings the option
-                return _copied(self._compose(tuple(overrides)))
+                return self._whole(overrides, ".".join(path), config)
             node[path[-1]] = value
         return config
+
+    def _whole(self, overrides: list[str], key: str, config: dict[str, Any]) -> dict[str, Any]:
+        """Composes everything, for the sake of an option that the choices made do not have."""
+        try:
+            return _copied(self._compose(tuple(overrides)))
+        except ConfigError as error:
+            chosen = {group: str(config[group].get("name")) for group in GROUPS if isinstance(config.get(group), dict)}
+            if key.partition(".")[0] in chosen:
+                raise ConfigError(unknown(key, chosen)) from error
+            raise
 
     def _chosen(self, overrides: tuple[str, ...]) -> dict[str, Any]:
         given = [override.partition("=")[0] for override in overrides]
