@@ -137,14 +137,14 @@ def epoch(cell: CellState) -> str:
 
 
 def against_best(cell: CellState) -> str:
-    """``97.2 (98.1)``: the monitored metric as it was last, and its best so far where that is another."""
+    """``top1 97.2 (98.1)``: the monitored metric at last and at best, ``test top1 97.9`` once the cell is done."""
     name = cell.monitor[0]
     best = cell.value
     now = cell.shown.get(name) if cell.state == "done" else (cell.status.get("metrics") or {}).get(name)
     if now is None:
         return "" if best is None else f"{name} {number(best)}"
     same = best is None or cell.state == "done" or number(best) == number(now)
-    return f"{name} {number(now)}" + ("" if same else f" ({number(best)})")
+    return f"{'test ' * (cell.state == 'done')}{name} {number(now)}" + ("" if same else f" ({number(best)})")
 
 
 def time_of(cell: CellState, remaining: Remaining) -> str:
