@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from exp.cells.cell import Cell
+from exp.cells.files import write_json
 from exp.cells.machine import cpus
+from exp.options.compose import resolved
 from tests.conftest import TINY, exp, results
 
 
@@ -21,3 +24,17 @@ def test_next_can_be_typed_and_two_ranks_share_the_cores(tmp_path: Path) -> None
     following = done.stdout.strip().splitlines()[-1]
     assert following.startswith(f"Next: exp '{path}' att=small")
     assert following.endswith("best.ckpt trainer.max_epochs=0")
+
+
+def test_a_cell_that_was_killed_before_it_saved_says_that_it_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cell = Cell.of(resolved(["att=none", *TINY]))
+    cell.path.mkdir(parents=True)
+    write_json(cell.path / "status.json", {"attempt": 1, "state": "running"})
+    first = exp("att=none", *TINY, cwd=tmp_path).stdout.splitlines()[0]
+    assert (
+        first
+        == f"running {cell.path.relative_to(tmp_path)}, from its beginning: it was stopped before anything was saved"
+    )

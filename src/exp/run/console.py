@@ -47,7 +47,10 @@ class Console:
             print(f"{self._path()} is done; not run again (sweep.force=done runs it anew)")
             return
         going_on = not anew and self.cell.has_checkpoint()
-        print(f"{'going on with' if going_on else 'running'} {self._path()}", flush=True)
+        status = self.cell.status()
+        before = not anew and not going_on and status["state"] == "waiting" and status.get("attempt")
+        lost = ", from its beginning: it was stopped before anything was saved" if before else ""
+        print(f"{'going on with' if going_on else 'running'} {self._path()}{lost}", flush=True)
         if self.cell.resolved.narrowed:
             print(f"{self.cell.resolved.narrowed} by recipe={self.cell.resolved.config.recipe}", flush=True)
 
