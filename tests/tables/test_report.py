@@ -10,8 +10,9 @@ from exp.tables.compare import compare
 from exp.tables.drawing import inline
 from exp.tables.figures import Figure, Point, Series, figures
 from exp.tables.plan import Planner
+from exp.tables.reading import load
 from exp.tables.report import page, write
-from tests.tables.cells import compared, fail, fill
+from tests.tables.cells import QUICK, compared, fail, fill
 from tests.tables.test_compare import SEEDS, VALUES
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -191,3 +192,10 @@ def test_printed_it_is_light_with_pictures_and_without_what_has_not_run(report: 
     assert all(page.strip() for page in pages)
     assert "none, seed 0" in text, "the caption of a picture that is folded on the screen"
     assert "97.35" not in text
+
+
+def test_a_row_that_is_compared_with_another_than_the_reference_says_so(tmp_path: Path) -> None:
+    values = {name: [90.0 + place, 91.0, 92.5 + place] for place, name in enumerate(load("ca_axes").rows)}
+    drawn = figures(compared(tmp_path, "ca_axes", [*QUICK, "seed=0,1,2"], values))
+    names = [one.name for figure in drawn if figure.kind == "forest" for one in figure.series]
+    assert {"cw", "tripletca hw+cw+ch (less tripletca hw)"} <= set(names)

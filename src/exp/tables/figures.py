@@ -144,7 +144,8 @@ def _differences(comparison: Comparison, column: str) -> Figure:
         test = comparison.entry(row.row.name, column).difference
         if test is not None and test.n >= 3:
             low, high = test.interval or (test.mean, test.mean)
-            series.append(Series(row.row.name, index, (Point(test.mean, len(series), low, high),)))
+            name = f"{row.row.name} (less {row.row.against})" if row.row.against else row.row.name
+            series.append(Series(name, index, (Point(test.mean, len(series), low, high),)))
     reference = comparison.plan.table.reference
     title = f"{column}: difference to {reference}, 95 % interval"
     return Figure(
