@@ -11,6 +11,7 @@ from exp.options.catalog import GROUPS, TASKS, fitting
 from exp.options.compose import short_names
 from exp.options.folders import conf_dir
 from exp.options.parts import TaskOptions
+from exp.tables.adhoc import says_less
 from exp.tables.papers.printed import is_nothing
 
 PARTS = re.compile(r"\s*(?:\+|&|,|;|\||\bw/\s?|\bwith\b|\band\b|\(|\))\s*")
@@ -25,7 +26,8 @@ COSTS = {
     **dict.fromkeys(("params", "param", "parameters", "parameter", "p"), "result/params"),
     **dict.fromkeys(("macs", "gmacs", "mmacs", "flops", "gflops", "mflops", "multadds", "madds"), "result/macs"),
 }
-LESS_IS_BETTER = ("loss", "error", "err", "params", "parameters", "flops", "macs", "time", "latency", "gap")
+LITTLE = ("error", "params", "parameters", "flops", "macs", "time")
+"""Parts of headings, also of those in one word, of which less is better besides what metrics are called."""
 SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "m": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 
 
@@ -217,8 +219,9 @@ def metric_of(heading: str, task: type[TaskOptions], last: str = "") -> MatchedC
 def _metric(heading: str, task: type[TaskOptions]) -> MatchedColumn:
     lower = "↓" in heading
     unit = re.search(r"\(([%KMGBTkms]|ms|GB|MB|G|points)\)", heading)
-    words = plain(re.sub(r"\([^)]*\)|[↑↓#%]", " ", heading))
-    higher = not lower and (("↑" in heading) or not any(word in words for word in LESS_IS_BETTER))
+    named = re.sub(r"\([^)]*\)|[↑↓#%]", " ", heading)
+    words = plain(named)
+    higher = not lower and ("↑" in heading or not (says_less(named) or any(part in words for part in LITTLE)))
     printed = unit[1] if unit else "%" if "%" in heading else ""
     if words in COSTS:
         scale = SCALES.get(printed, {"g": 1e9, "m": 1e6}.get(words[0] if words[1:] in COSTS else "", 1.0))
