@@ -27,6 +27,7 @@ MEANT = {
     "--max-epochs 3": "exp: --max-epochs: no such flag; an option is written max_epochs=3",
     "--epochs 3": "exp: --epochs: no such flag; here it is trainer.max_epochs=N",
     "cost --att ca": "exp cost: --att: no such flag; a choice is written att=ca",
+    "exp table gait": "exp: exp: the command's name is needed once: exp table gait",
     "list table": "exp list: table: no group; exp table lists them",
     "list verbs": "exp list: verbs: no group; exp help lists them",
     "diff": "exp diff: needs CELL CELL; exp diff --help says more",

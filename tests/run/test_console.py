@@ -8,6 +8,7 @@ from exp.cells.cell import Cell
 from exp.cells.files import write_json
 from exp.cells.machine import cpus
 from exp.options.compose import resolved
+from exp.run.console import Console
 from tests.conftest import TINY, exp, results
 
 
@@ -38,3 +39,16 @@ def test_a_cell_that_was_killed_before_it_saved_says_that_it_begins_again(
         first
         == f"running {cell.path.relative_to(tmp_path)}, from its beginning: it was stopped before anything was saved"
     )
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_more_processes_than_cores_are_told(
+    more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    devices = cpus() + more
+    cell = Cell.of(resolved(["att=none", *TINY, f"trainer.devices={devices}"]))
+    Console(cell, "exp").begin(anew=False)
+    told = f"trainer.devices={devices} on {cpus()} core" in capsys.readouterr().out
+    assert told is bool(more)

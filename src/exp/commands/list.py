@@ -6,9 +6,12 @@ With a group and a choice: its options, a line each; ``exp list task ./moons.py`
 """
 
 import argparse
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
+from exp.cells.terminal import columns, folded
 from exp.commands.front import add_format, show
 from exp.commands.meant import NO_GROUPS
 from exp.options.catalog import GROUPS, METRICS, SECTIONS, TASKS, add_file, fitting, metrics_for
@@ -48,8 +51,14 @@ def run(options: argparse.Namespace) -> int:
     else:
         schema = schema_of(options.group, options.choice)
         value, lines = as_records(schema), option_lines(schema)
-    show(value, "\n".join(lines), options.format)
+    show(value, "\n".join(_fitted(line) for line in lines), options.format)
     return 0
+
+
+def _fitted(line: str) -> str:
+    """Returns a line broken where the terminal ends, its further lines below what follows the first column."""
+    first = re.match(r" *\S+  +", line)
+    return folded(line, columns(sys.maxsize), first.end() if first else 4) if line else line
 
 
 def known_groups() -> list[str]:

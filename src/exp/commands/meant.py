@@ -18,6 +18,7 @@ NO_VERBS = {
     **dict.fromkeys(
         ("test", "eval", "evaluate"), "a finished cell is tested again by exp ckpt=CELL trainer.max_epochs=0"
     ),
+    "exp": "the command's name is needed once: exp {words}",
     **dict.fromkeys(("tables", "ls"), "exp table lists the tables, exp list what can be chosen"),
     **dict.fromkeys(("cells", "results"), "exp watch --once shows the cells, exp report what came out"),
 }

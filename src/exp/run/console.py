@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from exp.cells.cell import Cell
+from exp.cells.machine import cpus, gpus
 from exp.cells.terminal import disk, pasted, places, shown
 from exp.cells.unsent import unsent
 from exp.options.study import as_typed
@@ -53,6 +54,9 @@ class Console:
         print(f"{'going on with' if going_on else 'running'} {self._path()}{lost}", flush=True)
         if self.cell.resolved.narrowed:
             print(f"{self.cell.resolved.narrowed} by recipe={self.cell.resolved.config.recipe}", flush=True)
+        devices, cores = self.cell.resolved.config.trainer.devices, cpus()
+        if devices > cores and not gpus():
+            print(f"trainer.devices={devices} on {cores} core{'s' * (cores > 1)}: they take turns", flush=True)
 
     def progress(self, state: dict[str, Any]) -> None:
         """A line for each epoch; on a terminal the batch in between."""

@@ -1,45 +1,36 @@
 """CASIA-B's scores of anybody's features: ``exp score casia_b FEATURES.npz``. Torch-free."""
 
 import argparse
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from exp.options.errors import DataError
+from exp.tasks.file_score import FileScore
 from exp.tasks.gait.metrics.casia_b import KINDS, METRICS, ProtocolError, Report, evaluate, load
 
 
-def score_casia_b(words: list[str], prog: str) -> int:
-    """Prints the scores of a file of features by the CASIA-B protocol.
-
-    Args:
-        words: The command line after the name of the score.
-        prog: How the command is called, for help and errors.
-
-    Returns:
-        The exit code: 0, or 2 where the file cannot be read or does not fit the protocol.
-
-    Raises:
-        SystemExit: Help was asked for (code 0), or the command line is wrong (code 2).
-    """
-    parser = argparse.ArgumentParser(prog=prog, description="Scores walks by the CASIA-B protocol.")
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of the command line."""
     parser.add_argument(
         "features", type=Path, help="npz with features (n, c, p), ids, types (such as nm-05) and views (such as 090)"
     )
     parser.add_argument("--metric", choices=METRICS, default="euclidean")
     parser.add_argument("--rounding", action="store_true", help="round each angle pair to two decimals, as published")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    given = parser.parse_args(words)
+
+
+def scored(given: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Returns the scores of a file of features, as plain values and as text.
+
+    Raises:
+        DataError: The file cannot be read, or does not fit the protocol.
+    """
     try:
         report = evaluate(**load(given.features), metric=given.metric, rounding=given.rounding)
     except ProtocolError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(as_json(report), allow_nan=False) if given.format == "json" else as_text(report))
-    return 0
+        raise DataError(str(error)) from None
+    return as_json(report), as_text(report)
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -95,5 +86,5 @@ def _row(values: np.ndarray) -> str:
     return "".join(f"{'-':>8}" if np.isnan(value) else f"{value:8.2f}" for value in values)
 
 
-SCORES: dict[str, Callable[[list[str], str], int]] = {"casia_b": score_casia_b}
+SCORES = {"casia_b": FileScore("Scores walks by the CASIA-B protocol.", arguments, scored)}
 """The scores by name, as ``exp score`` finds them."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from exp.data.source import DataError
+from exp.options.errors import ConfigError, DataError
+from exp.tasks.file_score import FileScore
 from exp.tasks.lane.data.culane import category, label_name, read_list
 from exp.tasks.lane.data.lines import ENDING
 from exp.tasks.lane.data.tusimple import read_frames
@@ -19,20 +18,8 @@ from exp.tasks.lane.metrics.area import LINE_WIDTH, WIDEST
 from exp.tasks.lane.metrics.culane import CROSS, HEIGHT, WIDTH
 
 
-def score_culane(words: list[str], prog: str) -> int:
-    """Prints CULane's F1 of a folder of predictions, exactly as the official evaluator counts it.
-
-    Args:
-        words: The command line after the name of the score.
-        prog: How the command is called, for help and errors.
-
-    Returns:
-        The exit code: 0, or 2 where files are missing or damaged.
-
-    Raises:
-        SystemExit: Help was asked for (code 0), or the command line is wrong (code 2).
-    """
-    parser = argparse.ArgumentParser(prog=prog, description=_first_line(score_culane))
+def culane_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of CULane's score."""
     parser.add_argument("--pred", type=Path, required=True, help=f"folder of predicted {ENDING} files")
     parser.add_argument("--gt", type=Path, required=True, help=f"folder of the label {ENDING} files")
     which = parser.add_mutually_exclusive_group()
@@ -42,25 +29,29 @@ def score_culane(words: list[str], prog: str) -> int:
     parser.add_argument("--size", default=f"{WIDTH}x{HEIGHT}", help=f"image size ({WIDTH}x{HEIGHT})")
     parser.add_argument("--line-width", type=int, default=LINE_WIDTH, help=f"pixels across a lane ({LINE_WIDTH})")
     parser.add_argument("--jobs", type=int, default=0, help="processes; one for each core where not given")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="json has every image's counts")
-    given = parser.parse_args(words)
+
+
+def culane_scored(given: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Returns CULane's F1 of a folder of predictions, as plain values (as JSON, with every image's) and as text.
+
+    Raises:
+        DataError: Files are missing or damaged.
+        ConfigError: The size, the width of lanes or a threshold cannot be.
+    """
     try:
         width, height = (int(part) for part in given.size.split("x"))
     except ValueError:
-        parser.error(f"--size {given.size}: expected WIDTHxHEIGHT, such as {WIDTH}x{HEIGHT}")
-    if width < 1 or height < 1 or not all(0 <= t < 1 for t in given.iou):
-        parser.error("--size has to be positive and every --iou at least 0 and below 1")
+        raise ConfigError(f"--size {given.size}: expected WIDTHxHEIGHT, such as {WIDTH}x{HEIGHT}") from None
+    if width < 1 or height < 1:
+        raise ConfigError(f"--size {given.size}: both numbers have to be positive")
+    if wrong := [t for t in given.iou if not 0 <= t < 1]:
+        raise ConfigError(f"--iou {wrong[0]:g}: has to be at least 0 and below 1")
     if not 1 <= given.line_width <= WIDEST:
-        parser.error(f"--line-width {given.line_width}: from 1 to {WIDEST}")
-    try:
-        result = _culane(given, height, width)
-    except DataError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return 2
+        raise ConfigError(f"--line-width {given.line_width}: from 1 to {WIDEST}")
+    result = _culane(given, height, width)
     for warning in result["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
-    print(json.dumps(result) if given.format == "json" else _table(result))
-    return 0
+    return result, _table(result)
 
 
 def _culane(given: argparse.Namespace, height: int, width: int) -> dict[str, Any]:
@@ -125,44 +116,37 @@ def _table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def score_tusimple(words: list[str], prog: str) -> int:
-    """Prints TuSimple's accuracy, FP and FN of a file of predictions by the official rules.
-
-    Args:
-        words: The command line after the name of the score.
-        prog: How the command is called, for help and errors.
-
-    Returns:
-        The exit code: 0, or 2 where files are missing or damaged.
-
-    Raises:
-        SystemExit: Help was asked for (code 0), or the command line is wrong (code 2).
-    """
-    parser = argparse.ArgumentParser(prog=prog, description=_first_line(score_tusimple))
+def tusimple_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of TuSimple's score."""
     parser.add_argument("pred", type=Path, help="predictions, one JSON object a line")
     parser.add_argument("gt", type=Path, help="labels, one JSON object a line")
     parser.add_argument("--no-time", action="store_true", help="count frames of any run_time, also without one")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="text has percentages, json shares")
-    given = parser.parse_args(words)
-    try:
-        wanted = ("raw_file", "lanes", *(() if given.no_time else ("run_time",)))
-        predicted = [frame for _, frame in read_frames(given.pred, wanted)]
-        labels = [frame for _, frame in read_frames(given.gt, ("raw_file", "lanes", "h_samples"))]
-        score = tusimple.evaluate(predicted, labels, timed=not given.no_time)
-    except DataError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return 2
+
+
+def tusimple_scored(given: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Returns TuSimple's accuracy, FP, FN and F1 of a file of predictions: shares, and percentages as text.
+
+    Raises:
+        DataError: Files are missing or damaged.
+    """
+    wanted = ("raw_file", "lanes", *(() if given.no_time else ("run_time",)))
+    predicted = [frame for _, frame in read_frames(given.pred, wanted)]
+    labels = [frame for _, frame in read_frames(given.gt, ("raw_file", "lanes", "h_samples"))]
+    score = tusimple.evaluate(predicted, labels, timed=not given.no_time)
     numbers = {"accuracy": score.accuracy, "fp": score.fp, "fn": score.fn, "f1": score.f1}
-    if given.format == "json":
-        print(json.dumps(numbers))
-    else:
-        print("  ".join(f"{name} {100 * value:.2f}" for name, value in numbers.items()))
-    return 0
+    return numbers, "  ".join(f"{name} {100 * value:.2f}" for name, value in numbers.items())
 
 
-def _first_line(function: Callable[..., Any]) -> str:
-    return (function.__doc__ or "").partition("\n")[0]
-
-
-SCORES: dict[str, Callable[[list[str], str], int]] = {"culane": score_culane, "tusimple": score_tusimple}
-"""Scores by name; each takes the words of its command line and what the command is called."""
+SCORES = {
+    "culane": FileScore(
+        "CULane's F1 of a folder of predictions, exactly as the official evaluator counts it.",
+        culane_arguments,
+        culane_scored,
+    ),
+    "tusimple": FileScore(
+        "TuSimple's accuracy, FP and FN of a file of predictions by the official rules.",
+        tusimple_arguments,
+        tusimple_scored,
+    ),
+}
+"""The scores by name, as ``exp score`` finds them."""
