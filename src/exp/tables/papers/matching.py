@@ -16,6 +16,10 @@ from exp.tables.papers.printed import is_nothing
 
 PARTS = re.compile(r"\s*(?:\+|&|,|;|\||\bw/\s?|\bwith\b|\band\b|\(|\))\s*")
 SETTING = re.compile(r"\s*([A-Za-z][\w \-]*?)\s*(?:=|:)\s*([\w.+\-]+)\s*")
+BEHIND = re.compile(r"(.*\S)\s+(\w+\s*[=:]\s*\S+)")
+"""A setting behind a name, as in ``SE r=16``."""
+SYMBOLS = {"k": "kernel_size", "r": "reduction"}
+"""Letters by which papers write options."""
 PLAIN = re.compile(r"(?:baseline|vanilla|none|plain|original|noattention|withoutattention|woattention|)")
 """How papers call a row without an attention block."""
 NOISE = ("ours", "proposed", "our", "reimpl", "reproduced", "official", "backbone")
@@ -105,8 +109,9 @@ def candidates(text: str, kind: str) -> list[str]:
     """The choices and options nearest to a text, as they would be written."""
     choices = {plain(name): f"{group}={name}" for group in ("model", "att") for name in fitting_choices(group, kind)}
     options = {plain(name): f"{name}=..." for name in short_names()}
-    near = [choices[one] for one in difflib.get_close_matches(plain(text), choices, n=3, cutoff=0.4)]
-    return near + [options[one] for one in difflib.get_close_matches(plain(text), options, n=2, cutoff=0.7)]
+    name, setting, _ = text.partition("=")
+    near = [] if setting else [choices[one] for one in difflib.get_close_matches(plain(text), choices, n=3, cutoff=0.5)]
+    return near + [options[one] for one in difflib.get_close_matches(plain(name), options, n=2, cutoff=0.7)]
 
 
 def match_row(labels: Sequence[str], heads: Sequence[str], group: str, kind: str) -> MatchedRow:
@@ -151,12 +156,15 @@ def _match_part(part: str, row: MatchedRow, kind: str) -> None:
         row.options[option] = _value(setting[2])
     elif chosen and chosen[0] not in row.options:
         row.options[chosen[0]] = chosen[1]
+    elif chosen is None and (behind := BEHIND.fullmatch(part)):
+        for piece in behind.groups():
+            _match_part(piece, row, kind)
     elif chosen is None or row.options.get(chosen[0]) != chosen[1]:
         row.open[part] = candidates(part, kind)
 
 
 def _option(text: str) -> str | None:
-    names = {plain(name): name for name in short_names()}
+    names = {plain(name): name for name in short_names()} | SYMBOLS
     return names.get(plain(text)) or names.get(plain(text).removesuffix("s"))
 
 
