@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from exp.options.catalog import GROUPS, ConfigError
 from exp.options.compose import composed, resolved
 from exp.options.fields import distinctive, effective
+from exp.options.folders import conf_dir
 from exp.options.resolve import Resolved, resolve
 
 
@@ -212,7 +214,8 @@ def test_the_recipe_fills_only_what_nobody_gave() -> None:
     assert (triplet.activation, triplet.pool, triplet.bias) == ("sigmoid", "avg+max", True)
     assert resolved([*published, "att=triplet", "activation=relu"]).config.att.activation == "relu"
     assert resolved([*published, "att=tripletca"]).config.att.pool == "max+l2"
-    assert resolved([*published, "att=ca"]).config.att.reduction == 32
+    assert resolved([*published, "att=ca"]).config.att.reduction == 16
+    assert resolved([*published, "att=ca", "reduction=32"]).config.att.reduction == 32
 
 
 def test_the_published_recipe_is_the_notebooks() -> None:
@@ -223,6 +226,23 @@ def test_the_published_recipe_is_the_notebooks() -> None:
     assert (config.trainer.max_epochs, config.data.batch_size, config.seed) == (50, 256, 666)
     assert (config.task.select, config.task.head_classes) == ("test", 1000)
     assert (config.data.flip, config.data.eval_flip, config.data.crop) == (0.5, 0.5, 0)
+    assert (config.data.mean, config.data.std) == (0.5, 0.5)
+    assert config.att.zero_gamma  # its attributes are ChannelGateH, ChannelGateW and SpatialGate
+
+
+RECIPES = sorted(path for path in (conf_dir() / "recipe").glob("*/*.yaml") if "when:" in path.read_text())
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_a_recipe_says_of_a_choice_reaches_it(path: Path) -> None:
+    """A choice's own YAML, such as the statistics of CIFAR-100, does not stand in its way."""
+    for group, by_choice in yaml.safe_load(path.read_text())["when"].items():
+        if group not in GROUPS:
+            continue
+        for choice, options in by_choice.items():
+            config = resolved([f"task={path.parent.name}", f"recipe={path.stem}", f"{group}={choice}"]).config
+            own = {name: value for name, value in options.items() if name != "when" and not isinstance(value, dict)}
+            assert {name: getattr(getattr(config, group), name) for name in own} == own
 
 
 def test_stem_follows_the_image_size() -> None:

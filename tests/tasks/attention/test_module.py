@@ -14,6 +14,7 @@ from exp.data.batches import ImageBatch
 from exp.options.compose import resolved
 from exp.options.errors import ConfigError
 from exp.tasks.build import build_task, cost
+from exp.tasks.count import shapes_only
 from tests.conftest import slow_but
 
 Train = Callable[..., dict[str, Any]]
@@ -21,6 +22,25 @@ Train = Callable[..., dict[str, Any]]
 
 def task(*overrides: str) -> Any:
     return build_task(resolved(["width=4", *overrides]).config).eval()
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        ("att=triplet model=resnet18", 11_684_256),
+        ("att=triplet model=resnet50", 25_554_200),
+        ("att=triplet model=resnet18 bias=false", 11_684_232),
+        ("att=ca model=resnet18", 11_818_152),
+        ("att=tripletca model=resnet18", 11_820_576 - 8 * 101),
+        ("att=tripletca model=resnet50", 29_359_656 - 16 * 101),
+        ("att=tripletlka model=resnet18", 12_527_592),
+    ],
+)
+def test_published_nets_have_the_weights_of_notebook_004s_code(words: str, count: int) -> None:
+    """Counted in its code (5c3e5ba, c381599), whose TripletCA also has an (H,W) gate of 101 weights that nothing uses."""
+    with shapes_only():
+        net = build_task(resolved(["recipe=published", *words.split()]).config)
+    assert sum(weight.numel() for weight in net.parameters()) == count
 
 
 def test_loss_of_mixed_images() -> None:
