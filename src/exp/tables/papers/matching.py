@@ -164,7 +164,7 @@ def _match_part(part: str, row: MatchedRow, kind: str) -> None:
 
 
 def _option(text: str) -> str | None:
-    names = {plain(name): name for name in short_names()} | SYMBOLS
+    names = SYMBOLS | {plain(name): name for name in short_names()}
     return names.get(plain(text)) or names.get(plain(text).removesuffix("s"))
 
 
