@@ -52,3 +52,12 @@ def test_more_processes_than_cores_are_told(
     Console(cell, "exp").begin(anew=False)
     told = f"trainer.devices={devices} on {cpus()} core" in capsys.readouterr().out
     assert told is bool(more)
+
+
+def test_a_cell_whose_directory_was_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cell = Cell.of(resolved(["att=none", *TINY]))
+    Console(cell, "exp").end("failed")
+    assert capsys.readouterr().err == f"failed: {cell.path.relative_to(tmp_path)} was removed while the cell ran\n"

@@ -92,7 +92,9 @@ class Console:
                 print(line)
             return
         status = self.cell.status()
-        if state in ("failed", "diverged"):
+        if state == "failed" and not self.cell.path.exists():
+            print(f"failed: {self._path()} was removed while the cell ran", file=sys.stderr)
+        elif state in ("failed", "diverged"):
             print(f"{state}: {status.get('error')}", file=sys.stderr)
             print(f"traceback in {self._path()}/error.txt", file=sys.stderr)
         elif state == "running":
