@@ -72,7 +72,7 @@ EXCERPTS = Path(__file__).parent / "excerpts"
 
 def document(table: Table, source: str) -> str:
     """The file in which a source's quotes are looked for: itself, or the page through which it is known."""
-    return table.sources[source].via or table.sources[source].file
+    return (table.sources[source].via or table.sources[source].file).replace("/", "-")
 
 
 @pytest.mark.parametrize("name", names())

@@ -15,13 +15,13 @@ STATISTICS = ("avg", "max", "median", "l1", "l2")
 GLOBAL_STATISTICS = ("avg", "max", "lp", "lse")
 """Statistics over all positions: lp is the 2-norm, lse the logarithm of the sum of exponentials."""
 LKA_BRANCHES = ("3", "5", "7", "9", "11")
-"""Sizes of large-kernel attention's parallel depthwise convolutions."""
+"""Sides of the dilated convolutions of parallel large-kernel attentions."""
 
 Gate = Literal["sigmoid", "tanh", "hard_sigmoid"]
 """Last non-linearity of an attention map, whose output multiplies the features."""
 Fusion = Literal["mean", "linear", "conv"]
 """How the maps of several branches become one."""
-DepthwiseActivation = Literal["none", "relu", "gelu", "silu"]
+DepthwiseActivation = Literal["none", "relu", "gelu", "silu", "celu", "elu"]
 """Non-linearity after a depthwise step of large-kernel attention."""
 
 
@@ -119,48 +119,53 @@ class CoordinateAttentionOptions(BlockOptions):
     """Statistics along each axis, joined by +: avg, max, median, l1, l2 (norms, not means)."""
 
 
-class LargeKernelOptions(Options):
-    """What large-kernel attention has wherever it is used: as a block, inside a block and inside a network."""
-
-    kernel_size: Literal[7, 14, 21, 28] = 21
-    """Nominal side of the large kernel; the true fields are 9, 17, 23 and 31."""
-    form: Literal["decomposed", "dense"] = "decomposed"
-    """A small and a dilated depthwise convolution in turn, or one over the whole field beside a small one."""
-    branches: str | None = option(None, joined(*LKA_BRANCHES), form="decomposed")
-    """Sizes of parallel first depthwise convolutions, joined by +: 3, 5, 7, 9, 11; the kernel's own where not given."""
-    norm: Literal["none", "batch"] = "none"
-    """Norm after each depthwise step of the large kernel."""
-    gate: Literal["none", Gate] = "none"
-    """Non-linearity of the large kernel's map."""
-    join: Literal["product", "sum"] = "product"
-    """How the map meets the features."""
-
-    def large_kernel(self) -> dict[str, Any]:
-        """Returns the options of this class by name, to be handed on to what is built inside."""
-        return {name: getattr(self, name) for name in fields(LargeKernelOptions)}
-
-
-class LKAOptions(LargeKernelOptions, BlockOptions):
+class LKAOptions(BlockOptions):
     """Large-kernel attention: depthwise, dilated depthwise and 1x1 convolution, multiplied on (Guo et al., 2022)."""
 
     name = "lka"
     builds = "exp.blocks.lka:LKA"
+    kernel_size: Literal[7, 14, 21, 28, 57] = 21
+    """Nominal side of the large kernel; the true fields are 9, 17, 23, 31 and 57."""
     activation: DepthwiseActivation = "none"
     """Non-linearity after each depthwise step."""
+    norm: Literal["none", "batch"] = "none"
+    """Norm after each convolution."""
+    gate: Literal["none", Gate] = "none"
+    """Non-linearity of the map."""
+    join: Literal["product", "sum"] = "product"
+    """How the map meets the features."""
 
 
-class InnerLargeKernelOptions(LargeKernelOptions):
+class InnerLargeKernelOptions(Options):
     """What the Visual Attention Network's attention has, as a block and as the network's own.
 
     ``VANAttention(channels, **options.van_attention())`` builds it from the options of a network.
     """
 
-    lka_activation: DepthwiseActivation = "none"
+    unit: Literal["lka", "replk"] = "lka"
+    """What stands between the two 1x1: large-kernel attention, or RepLKNet's block, a depthwise 31x31 with a skip."""
+    kernel_size: Literal[7, 14, 21, 28, 57] = option(21, unit="lka")
+    """Nominal side of the large kernel; the true fields are 9, 17, 23, 31 and 57."""
+    norm: Literal["none", "batch"] = option("none", unit="lka")
+    """Norm after each convolution of the large kernel."""
+    gate: Literal["none", Gate] = option("none", unit="lka")
+    """Non-linearity of the large kernel's map."""
+    join: Literal["product", "sum"] = option("product", unit="lka")
+    """How the map meets the features."""
+    lka_activation: DepthwiseActivation = option("none", unit="lka")
     """Non-linearity after each depthwise step of the large kernel."""
+    branches: str | None = option(None, joined(*LKA_BRANCHES), unit="lka")
+    """Several large-kernel attentions beside each other, whose maps the last 1x1 joins: sides of their dilated
+    convolutions, joined by +: 3, 5, 7, 9, 11; one with the kernel's own where not given."""
 
     def van_attention(self) -> dict[str, Any]:
         """Returns the options of this class by name, to be handed on to ``VANAttention``."""
-        return self.large_kernel() | {"lka_activation": self.lka_activation}
+        return {name: getattr(self, name) for name in fields(InnerLargeKernelOptions)}
+
+    def lka(self) -> dict[str, Any]:
+        """Returns the options of its large-kernel attention by name, see ``LKAOptions``."""
+        names = ("kernel_size", "norm", "gate", "join")
+        return {name: getattr(self, name) for name in names} | {"activation": self.lka_activation}
 
 
 class VANAttentionOptions(InnerLargeKernelOptions, BlockOptions):

@@ -63,6 +63,32 @@ def test_parameters_by_kernel(kernel_size: int) -> None:
     assert counted("b0", 1000, 224, kernel_size=kernel_size)[0] == BY_KERNEL[kernel_size]
 
 
+REPORT = {
+    ("b0", ""): 4.103,
+    ("b0", "kernel_size=57"): 4.256,
+    ("b0", "branches=3+5+7"): 5.344,
+    ("b0", "branches=5+7+9"): 5.46,
+    ("b0", "branches=7+9+11"): 5.613,
+    ("b0", "lka_activation=celu"): 4.103,
+    ("b0", "unit=replk"): 5.803,
+    ("b1", ""): 13.856,
+    ("b1", "kernel_size=57"): 14.114,
+    ("b1", "branches=5+7+9"): 18.191,
+    ("b1", "norm=batch"): 13.873,
+}
+"""Millions of weights in the report that has these variants, which leave out the factors of layer scale."""
+
+
+@pytest.mark.parametrize(("size", "word"), REPORT, ids=str)
+def test_variants_have_the_weights_that_the_report_prints(size: str, word: str) -> None:
+    name, _, value = word.partition("=")
+    given = {name: int(value) if value.isdecimal() else value} if word else {}
+    with shapes_only():
+        net = van(size, num_classes=1000, **given)
+    counted = sum(weight.numel() for key, weight in net.named_parameters() if "layer_scale" not in key)
+    assert counted / 1e6 == pytest.approx(REPORT[size, word], abs=0.001)
+
+
 def test_official_key_names() -> None:
     with shapes_only():
         keys = van("b0", num_classes=10).state_dict()
@@ -92,7 +118,8 @@ def test_the_stock_stem_leaves_one_position_and_the_small_one_sixteen() -> None:
     "options",
     [
         {"branches": "5+7+9"},
-        {"form": "dense", "kernel_size": 7},
+        {"unit": "replk"},
+        {"kernel_size": 57},
         {"norm": "batch", "lka_activation": "gelu"},
         {"gate": "sigmoid"},
         {"join": "sum", "layer_scale": 0.0},
@@ -157,7 +184,7 @@ def test_drop_path_keeps_the_mean_and_does_nothing_in_evaluation() -> None:
         ("drop_path", 1.0),
         ("layer_scale", -1.0),
         ("kernel_size", 23),
-        ("form", "sparse"),
+        ("unit", "dense"),
         ("branches", "5+6"),
         ("norm", "layer"),
         ("join", "mean"),
