@@ -177,7 +177,9 @@ def test_labels(tmp_path: Path) -> None:
     assert (shorter.text, shorter.comparable) == ("5 epochs in place of 50", False)
     faster = Planner(tmp_path).plan("modules", ["seed=0", "trainer=gpu", "trainer.accelerator=cpu"]).rows[1].label
     assert not faster.comparable, "nothing shows by how much bf16 matters"
-    assert "trainer.precision=bf16-mixed" in faster.text
+    assert faster.text == "trainer.precision=bf16-mixed"
+    layout = Planner(tmp_path).plan("modules", ["seed=0", "trainer.channels_last=true", "trainer.compile=false"])
+    assert (layout.rows[1].label.text, layout.rows[1].label.comparable) == ("", True)
     other = Planner(tmp_path).plan("modules", ["seed=0", "lr=0.5"]).rows[1].label
     assert (other.text, other.comparable) == ("optim.lr=0.5", False)
 

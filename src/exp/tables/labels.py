@@ -8,6 +8,9 @@ from exp.options.config import GROUPS, SECTIONS, Config
 from exp.options.fields import fields
 from exp.options.resolve import Resolved
 
+ROUNDING = ("trainer.channels_last", "trainer.compile")
+"""Options that round otherwise and change nothing else, which a run may also choose by measurement."""
+
 
 @dataclass(frozen=True)
 class Label:
@@ -58,7 +61,7 @@ def label(
     if cell.identity.get("ckpt") != published.identity.get("ckpt"):
         words.append(f"starts from ckpt={config.ckpt}" if config.ckpt else "starts without the source's checkpoint")
     comparable = not words and not beyond
-    other = _other(config, source, named={"trainer.max_epochs"})
+    other = _other(config, source, named={"trainer.max_epochs", *ROUNDING})
     same_parts = all(getattr(config, part).name == getattr(source, part).name for part in ("data", "model", "att"))
     if same_parts and config.recipe == source.recipe:
         words += [f"{key}={value}" + _allowed(key, may_differ) for key, value in other.items()]
