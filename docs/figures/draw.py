@@ -254,7 +254,7 @@ def demos() -> Figure:
     return headed(
         figure,
         "004: the notebook's own scores come back at depth 18 rather than 50",
-        "Real CIFAR-100, the notebook's settings, bf16, one run each. Dot: ResNet-18; square: ResNet-50;\n"
+        "Real CIFAR-100, the notebook's settings, bf16; one run each, GELU two. Dot: ResNet-18; square: ResNet-50;\n"
         "diamond: the notebook, which leaves one score blank. Chance is 1 %.",
     )
 
