@@ -21,6 +21,8 @@ Gate = Literal["sigmoid", "tanh", "hard_sigmoid"]
 """Last non-linearity of an attention map, whose output multiplies the features."""
 Fusion = Literal["mean", "linear", "conv"]
 """How the maps of several branches become one."""
+LargeKernel = Literal[7, 14, 21, 28, 57]
+"""Nominal sides of the large kernel, whose true fields are 9, 17, 23, 31 and 57."""
 DepthwiseActivation = Literal["none", "relu", "gelu", "silu", "celu", "elu"]
 """Non-linearity after a depthwise step of large-kernel attention."""
 
@@ -94,7 +96,7 @@ class TripletLKAOptions(PlaneGateOptions):
 
     name = "tripletlka"
     builds = "exp.blocks.triplet_lka:TripletLKA"
-    lka_kernel: Literal[7, 14, 21, 28] = 21
+    lka_kernel: LargeKernel = 21
     """Nominal side of the large kernel."""
 
 
@@ -124,7 +126,7 @@ class LKAOptions(BlockOptions):
 
     name = "lka"
     builds = "exp.blocks.lka:LKA"
-    kernel_size: Literal[7, 14, 21, 28, 57] = 21
+    kernel_size: LargeKernel = 21
     """Nominal side of the large kernel; the true fields are 9, 17, 23, 31 and 57."""
     activation: DepthwiseActivation = "none"
     """Non-linearity after each depthwise step."""
@@ -144,7 +146,7 @@ class InnerLargeKernelOptions(Options):
 
     unit: Literal["lka", "replk"] = "lka"
     """What stands between the two 1x1: large-kernel attention, or RepLKNet's block, a depthwise 31x31 with a skip."""
-    kernel_size: Literal[7, 14, 21, 28, 57] = option(21, unit="lka")
+    kernel_size: LargeKernel = option(21, unit="lka")
     """Nominal side of the large kernel; the true fields are 9, 17, 23, 31 and 57."""
     norm: Literal["none", "batch"] = option("none", unit="lka")
     """Norm after each convolution of the large kernel."""
